@@ -1,0 +1,161 @@
+// Brings a fresh clone to where everything runs: npm packages, then one Python virtual environment
+// per requirements lock. Plain JavaScript without a dependency, because it runs before there is one.
+// Every part is skipped when the lock file it was made from has not changed since.
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
+const minimumNode = 20;
+const minimumPython = [3, 11];
+
+/** name → the lock file it is installed from. */
+const environments = {
+  local: 'local/requirements.txt',
+  xgboost: 'containers/trainers/xgboost/requirements.txt',
+};
+
+class SetupError extends Error {}
+
+const sha256OfFile = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+function isCurrent(stamp, fingerprint) {
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint;
+}
+
+/** Runs a command quietly with a line of progress; its output is shown only when it fails. */
+function step(title, command, args) {
+  const started = Date.now();
+  const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
+  const live = process.stderr.isTTY;
+  process.stderr.write(live ? `  ${title} …` : `  ${title}\n`);
+  return new Promise((resolve, reject) => {
+    let output = '';
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const ticker = live
+      ? setInterval(() => process.stderr.write(`\r  ${title} … ${seconds()} `), 1000)
+      : undefined;
+    const keep = (chunk) => {
+      output = (output + chunk).slice(-20_000);
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.on('error', (error) => {
+      clearInterval(ticker);
+      reject(new SetupError(`${command} could not be started: ${error.message}`));
+    });
+    child.on('close', (code) => {
+      clearInterval(ticker);
+      if (code === 0) {
+        process.stderr.write(live ? `\r  ${title}: ${seconds()}   \n` : `  ${title}: ${seconds()}\n`);
+        resolve();
+      } else {
+        reject(new SetupError(`${title} failed (${command} ${args.join(' ')}):\n${output}`));
+      }
+    });
+  });
+}
+
+function pythonVersion(command) {
+  const probe = spawnSync(command, ['-c', 'import sys, venv, ensurepip; print(*sys.version_info[:2])'], {
+    encoding: 'utf8',
+  });
+  if (probe.status !== 0) return undefined;
+  const [major, minor] = probe.stdout.trim().split(' ').map(Number);
+  return [major, minor];
+}
+
+function findPython() {
+  const candidates = process.env.PYTHON
+    ? [process.env.PYTHON]
+    : ['python3', 'python3.13', 'python3.12', 'python3.11', 'python'];
+  for (const candidate of candidates) {
+    const version = pythonVersion(candidate);
+    if (version && (version[0] > minimumPython[0] || (version[0] === minimumPython[0] && version[1] >= minimumPython[1]))) {
+      return candidate;
+    }
+  }
+  throw new SetupError(
+    `Python ${minimumPython.join('.')} or newer with the venv module is missing (looked for: ${candidates.join(', ')}). ` +
+      'Install it (Debian and Ubuntu: apt install python3-venv; macOS: brew install python@3.13), ' +
+      'or name one in the PYTHON environment variable.',
+  );
+}
+
+async function installNodePackages() {
+  const stamp = join(root, 'node_modules', '.slipway-stamp');
+  const fingerprint = sha256OfFile(join(root, 'package-lock.json'));
+  if (isCurrent(stamp, fingerprint)) return;
+  await step('npm packages', process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-progress']);
+  writeFileSync(stamp, fingerprint);
+}
+
+async function installPythonEnvironment(name, lockFile) {
+  const folder = join(root, '.venv', name);
+  const stamp = join(folder, '.slipway-stamp');
+  const fingerprint = sha256OfFile(join(root, lockFile));
+  if (isCurrent(stamp, fingerprint)) return;
+  const python = findPython();
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  await step(`Python environment '${name}'`, python, ['-m', 'venv', folder]);
+  await step(`Python packages of '${name}'`, join(folder, 'bin', 'python'), [
+    '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--require-hashes', '-r', lockFile,
+  ]);
+  writeFileSync(stamp, fingerprint);
+}
+
+/** Installs whatever is missing. @throws SetupError with what is missing and how to get it. */
+export async function setUp() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < minimumNode) {
+    throw new SetupError(`Node ${minimumNode} or newer is needed; this is ${process.versions.node}.`);
+  }
+  await installNodePackages();
+  for (const [name, lockFile] of Object.entries(environments)) {
+    await installPythonEnvironment(name, lockFile);
+  }
+}
+
+/** Folder of the Node 24 that Lambda also runs, from the platform's npm package. */
+function nodeFolder() {
+  const names = [`node-${process.platform}-${process.arch}`, `node-bin-${process.platform}-${process.arch}`];
+  for (const name of names) {
+    const folder = join(root, 'node_modules', name, 'bin');
+    if (existsSync(join(folder, 'node'))) return folder;
+  }
+  if (Number(process.versions.node.split('.')[0]) >= 24) return join(process.execPath, '..');
+  throw new SetupError(
+    `There is no Node 24 package for ${process.platform}/${process.arch}. Run this with Node 24 or newer (this is ${process.versions.node}).`,
+  );
+}
+
+/** Runs a TypeScript file of this project under Node 24, with this terminal, and exits as it does. */
+export async function runScript(script, args) {
+  try {
+    await setUp();
+    const folder = nodeFolder();
+    const child = spawn(join(folder, 'node'), [join(root, script), ...args], {
+      stdio: 'inherit',
+      env: { ...process.env, PATH: [folder, join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter) },
+    });
+    // The child shares the terminal and gets Ctrl-C itself; it decides when to end.
+    for (const signal of ['SIGINT', 'SIGTERM']) {
+      process.on(signal, () => {
+        if (signal === 'SIGTERM') child.kill(signal);
+      });
+    }
+    child.on('close', (code, signal) => process.exit(signal ? 1 : code));
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stderr.write(`\nslipway: ${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  const [script, ...args] = process.argv.slice(2);
+  if (script) await runScript(script, args);
+  else await setUp();
+}

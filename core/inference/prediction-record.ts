@@ -1,0 +1,30 @@
+import { z } from 'zod';
+
+const RawValue = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+/** One line of the prediction log. */
+export const PredictionRecord = z.strictObject({
+  predictionId: z.string(),
+  requestId: z.string(),
+  model: z.string(),
+  version: z.int().positive(),
+  /** ISO 8601, UTC. */
+  predictedAt: z.string(),
+  entityKey: RawValue,
+  inputs: z.record(z.string(), RawValue),
+  /** The model's input vector; null = missing. */
+  features: z.record(z.string(), z.number().nullable()),
+  prediction: z.number(),
+  /** From the parsed request to the finished prediction, of the whole request. */
+  latencyMs: z.number().nonnegative(),
+});
+export type PredictionRecord = z.infer<typeof PredictionRecord>;
+
+/** One line of labels/<model>/…: what turned out to be true. Joined by prediction id or entity key. */
+export const LabelRecord = z.strictObject({
+  predictionId: z.string().optional(),
+  entityKey: RawValue.optional(),
+  label: z.union([z.number(), z.boolean()]),
+  receivedAt: z.string(),
+});
+export type LabelRecord = z.infer<typeof LabelRecord>;

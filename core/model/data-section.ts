@@ -1,0 +1,61 @@
+import { z } from 'zod';
+
+export const ColumnName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, {
+  error: 'a column name has letters, digits and underscores and does not start with a digit; rename the column',
+});
+
+export const ColumnType = z.enum(['string', 'integer', 'number', 'boolean', 'timestamp'], {
+  error: "a column's type is one of string, integer, number, boolean, timestamp",
+});
+export type ColumnType = z.infer<typeof ColumnType>;
+
+/** A column of the raw data with the rules that each of its values keeps. */
+export const Column = z
+  .strictObject({
+    type: ColumnType,
+    nullable: z.boolean().default(false),
+    /** Inclusive bounds, for integer and number columns. */
+    minimum: z.number().optional(),
+    maximum: z.number().optional(),
+    /** The only values there may be, for string and integer columns. */
+    allowed: z.array(z.union([z.string(), z.number()])).min(1).optional(),
+    /** Values of a sensitive column are never echoed into logs, errors or reports. */
+    sensitive: z.boolean().default(false),
+  })
+  .superRefine((column, context) => {
+    const numeric = column.type === 'integer' || column.type === 'number';
+    for (const bound of ['minimum', 'maximum'] as const) {
+      if (column[bound] !== undefined && !numeric) {
+        context.addIssue({
+          code: 'custom',
+          path: [bound],
+          message: `only integer and number columns have a ${bound}; this one is a ${column.type}`,
+        });
+      }
+    }
+    if (column.minimum !== undefined && column.maximum !== undefined && column.minimum > column.maximum) {
+      context.addIssue({ code: 'custom', path: ['minimum'], message: `must not exceed maximum ${column.maximum}` });
+    }
+  });
+export type Column = z.infer<typeof Column>;
+
+export const DataSection = z.strictObject({
+  columns: z.record(ColumnName, Column).refine((columns) => Object.keys(columns).length > 0, {
+    error: 'declare at least one column',
+  }),
+  /** The column that is to be predicted. */
+  label: ColumnName,
+  /** Identifies what a row is about; its values need not be unique. */
+  entityKey: ColumnName.optional(),
+  /** When the row happened; a timestamp column. */
+  eventTime: ColumnName.optional(),
+  /** append: a snapshot is everything in landing; replace: only the newest file. */
+  mode: z.enum(['append', 'replace']).default('append'),
+  checks: z
+    .strictObject({
+      /** A file with fewer rows is refused. */
+      minimumRows: z.int().min(1).default(1),
+    })
+    .prefault({}),
+});
+export type DataSection = z.infer<typeof DataSection>;

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { ColumnName } from './data-section.ts';
+
+export const Task = z.enum(['binary_classification', 'regression'], {
+  error: "a model's task is one of binary_classification, regression",
+});
+export type Task = z.infer<typeof Task>;
+
+/** auc, log_loss, brier: binary_classification · rmse, mae: regression. */
+export const MetricName = z.enum(['auc', 'log_loss', 'brier', 'rmse', 'mae'], {
+  error: 'a metric is one of auc, log_loss, brier (binary_classification), rmse, mae (regression)',
+});
+export type MetricName = z.infer<typeof MetricName>;
+
+export const metricsOfTask: Record<Task, readonly MetricName[]> = {
+  binary_classification: ['auc', 'log_loss', 'brier'],
+  regression: ['rmse', 'mae'],
+};
+
+export const higherIsBetter = (metric: MetricName): boolean => metric === 'auc';
+
+export const Holdout = z.discriminatedUnion('by', [
+  /** The rows of the last days, by the event time. */
+  z.strictObject({ by: z.literal('time'), days: z.number().positive() }),
+  /** Whole groups, so that no group is on both sides; chosen by a hash of the column's value. */
+  z.strictObject({ by: z.literal('group'), column: ColumnName, fraction: z.number().gt(0).lt(1) }),
+  /** Rows where the column equals the value. */
+  z.strictObject({ by: z.literal('column'), column: ColumnName, value: z.union([z.string(), z.number(), z.boolean()]) }),
+]);
+export type Holdout = z.infer<typeof Holdout>;
+
+export const EvaluationSection = z.strictObject({
+  task: Task,
+  metric: MetricName,
+  holdout: Holdout,
+  /**
+   * By how much the metric must be better than the baseline's: the prediction of the training rows'
+   * positive rate (binary_classification) or mean (regression) for every row.
+   */
+  mustBeatBaselineBy: z.number().min(0),
+});
+export type EvaluationSection = z.infer<typeof EvaluationSection>;

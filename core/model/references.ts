@@ -1,0 +1,87 @@
+import type { z } from 'zod';
+import type { DataSection } from './data-section.ts';
+import { type EvaluationSection, metricsOfTask } from './evaluation-section.ts';
+import type { DeclaredFeature, FeaturesSection } from './features-section.ts';
+
+interface Sections {
+  data: DataSection;
+  features: FeaturesSection;
+  evaluation: EvaluationSection;
+}
+type Report = (path: PropertyKey[], message: string) => void;
+
+const columnsOfTransform: Record<DeclaredFeature['transform'], readonly string[]> = {
+  numeric: ['integer', 'number', 'boolean'],
+  log1p: ['integer', 'number'],
+  isMissing: ['string', 'integer', 'number', 'boolean', 'timestamp'],
+  categorical: ['string', 'integer', 'boolean'],
+  dayOfWeek: ['timestamp'],
+  month: ['timestamp'],
+  hourOfDay: ['timestamp'],
+};
+
+const listed = (names: Iterable<string>): string => [...names].join(', ');
+
+function checkData({ data }: Sections, report: Report): void {
+  const names = Object.keys(data.columns);
+  for (const role of ['label', 'entityKey', 'eventTime'] as const) {
+    const name = data[role];
+    if (name !== undefined && !(name in data.columns)) {
+      report(['data', role], `is not among the declared columns; use one of ${listed(names)}`);
+    }
+  }
+  const eventTime = data.eventTime === undefined ? undefined : data.columns[data.eventTime];
+  if (eventTime && eventTime.type !== 'timestamp') {
+    report(['data', 'eventTime'], `must be a timestamp column; this one is a ${eventTime.type}`);
+  }
+}
+
+function checkFeatures({ data, features }: Sections, report: Report): void {
+  for (const [name, feature] of Object.entries(features.declared)) {
+    const path = ['features', 'declared', name, 'column'];
+    const column = data.columns[feature.column];
+    if (feature.column === data.label) {
+      report(path, 'the label cannot be a feature, because it is not known at prediction time');
+    } else if (!column) {
+      report(path, `is not among the declared columns; use one of ${listed(Object.keys(data.columns))}`);
+    } else if (!columnsOfTransform[feature.transform].includes(column.type)) {
+      report(
+        path,
+        `${feature.transform} takes a column of type ${listed(columnsOfTransform[feature.transform])}; this one is a ${column.type}`,
+      );
+    }
+    if (feature.maximumCategories !== undefined && feature.transform !== 'categorical') {
+      report(['features', 'declared', name, 'maximumCategories'], 'only a categorical feature has it; remove it');
+    }
+  }
+}
+
+function checkEvaluation({ data, evaluation }: Sections, report: Report): void {
+  const { holdout, metric, task } = evaluation;
+  if (!metricsOfTask[task].includes(metric)) {
+    report(['evaluation', 'metric'], `${task} is measured by one of ${listed(metricsOfTask[task])}`);
+  }
+  if (holdout.by === 'time' && data.eventTime === undefined) {
+    report(['evaluation', 'holdout', 'by'], 'a holdout by time needs data.eventTime');
+  }
+  if (holdout.by !== 'time' && !(holdout.column in data.columns)) {
+    report(['evaluation', 'holdout', 'column'], `use one of ${listed(Object.keys(data.columns))}`);
+  }
+  const label = data.columns[data.label];
+  if (!label) return;
+  if (task === 'binary_classification' && label.type !== 'boolean' && label.type !== 'integer') {
+    report(['data', 'label'], `binary_classification takes a boolean or a 0/1 integer label; this one is a ${label.type}`);
+  }
+  if (task === 'regression' && label.type !== 'integer' && label.type !== 'number') {
+    report(['data', 'label'], `regression takes an integer or number label; this one is a ${label.type}`);
+  }
+  if (label.nullable) report(['data', 'label'], 'the label column must not be nullable: unlabelled rows cannot train');
+}
+
+/** What no single section can check: that they agree with each other. */
+export function checkReferences(sections: Sections, context: z.RefinementCtx<unknown>): void {
+  const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
+  checkData(sections, report);
+  checkFeatures(sections, report);
+  checkEvaluation(sections, report);
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { Sha256 } from '../datasets/snapshot.ts';
+
+const Instant = z.string().describe('ISO 8601, UTC');
+
+/** Name → hash of an object under artifacts/models/<model>/<version>/. */
+export const ArtifactHashes = z.record(z.string(), z.strictObject({ sha256: Sha256, bytes: z.int() }));
+
+/**
+ * The five answers of lineage: which data, which code, which hyperparameters, which environment, how
+ * good. Each is a hash or a value that was resolved when the version was registered.
+ */
+export const Lineage = z.strictObject({
+  data: z.strictObject({
+    snapshotId: Sha256,
+    manifestKey: z.string(),
+    featureSpecHash: Sha256,
+    rows: z.strictObject({ train: z.int(), holdout: z.int() }),
+  }),
+  code: z.strictObject({ modelHash: Sha256, trainerSha256: Sha256 }),
+  hyperparameters: z.strictObject({ values: z.record(z.string(), z.string()), sha256: Sha256 }),
+  environment: z.strictObject({ trainingImage: z.string(), sha256: Sha256 }),
+  metrics: z.strictObject({ sha256: Sha256, primary: z.string(), value: z.number(), baseline: z.number() }),
+});
+export type Lineage = z.infer<typeof Lineage>;
+
+export const ModelVersion = z.strictObject({
+  model: z.string(),
+  version: z.int().positive(),
+  /** Hash of snapshot, model, code and image: the same training is the same version. */
+  trainingId: Sha256,
+  runId: z.string(),
+  trainingJobName: z.string(),
+  origin: z.enum(['trained']),
+  artifactsPrefix: z.string(),
+  artifacts: ArtifactHashes,
+  lineage: Lineage,
+  registeredAt: Instant,
+});
+export type ModelVersion = z.infer<typeof ModelVersion>;
+
+/** A run is one execution of the model's pipeline. */
+export const RunOutcome = z.enum(['live', 'rejected', 'quarantined', 'unchanged', 'no_data']);
+export const Run = z.strictObject({
+  model: z.string(),
+  runId: z.string(),
+  executionArn: z.string().optional(),
+  trigger: z.strictObject({ kind: z.enum(['drop', 'person', 'retry']), by: z.string() }),
+  status: z.enum(['RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED']),
+  outcome: RunOutcome.optional(),
+  /** Why: the gate's reasons, the quarantine report, the error. */
+  reasons: z.array(z.string()).default([]),
+  trainingId: Sha256.optional(),
+  trainingJobName: z.string().optional(),
+  version: z.int().positive().optional(),
+  startedAt: Instant,
+  finishedAt: Instant.optional(),
+});
+export type Run = z.infer<typeof Run>;
+
+/** What a node of lineage is; ids are unique within a type and a model. */
+export const NodeType = z.enum(['model', 'version', 'run', 'dataset', 'trainingJob']);
+export const LineageNode = z.strictObject({ type: NodeType, id: z.string() });
+export type LineageNode = z.infer<typeof LineageNode>;
+
+/** Stored twice, once under each end, so that lineage is walked both ways with a query. */
+export const LineageEdge = z.strictObject({
+  from: LineageNode,
+  relation: z.enum(['trained_on', 'produced_by', 'version_of', 'ran_job']),
+  to: LineageNode,
+});
+export type LineageEdge = z.infer<typeof LineageEdge>;

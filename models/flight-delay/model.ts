@@ -1,0 +1,49 @@
+import { defineModel } from '../../core/model/define-model.ts';
+
+/** Will a flight leave more than 15 minutes late? One row per flight. */
+export default defineModel({
+  name: 'flight-delay',
+  description: 'Probability that a flight departs more than 15 minutes late.',
+  data: {
+    columns: {
+      flight_id: { type: 'string' },
+      date: { type: 'timestamp' },
+      origin: { type: 'string' },
+      destination: { type: 'string' },
+      distance: { type: 'number', minimum: 1, maximum: 10_000 },
+      late: { type: 'integer', allowed: [0, 1] },
+    },
+    label: 'late',
+    entityKey: 'flight_id',
+    eventTime: 'date',
+    mode: 'append',
+    checks: { minimumRows: 100 },
+  },
+  features: {
+    // No hour of day: the date is that of the actual departure, so its hour gives the delay away.
+    declared: {
+      origin: { transform: 'categorical', column: 'origin' },
+      destination: { transform: 'categorical', column: 'destination' },
+      distance: { transform: 'numeric', column: 'distance' },
+      dayOfWeek: { transform: 'dayOfWeek', column: 'date' },
+    },
+  },
+  training: {
+    trainer: 'xgboost',
+    hyperparameters: { num_round: 200, eta: 0.1, max_depth: 6, subsample: 0.8, min_child_weight: 10 },
+    instanceType: 'ml.m5.xlarge',
+    spot: true,
+    maxRuntimeSeconds: 1_800,
+    maxWaitSeconds: 3_600,
+    checkpointIntervalSeconds: 2,
+    seed: 7,
+  },
+  evaluation: {
+    task: 'binary_classification',
+    metric: 'auc',
+    holdout: { by: 'time', days: 14 },
+    mustBeatBaselineBy: 0.02,
+  },
+  serving: { target: 'lambda' },
+  delivery: { approval: 'automatic' },
+});
