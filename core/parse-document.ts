@@ -16,10 +16,15 @@ type Path = readonly PropertyKey[];
 const pathText = (path: Path): string =>
   path.length === 0
     ? '(root)'
-    : path.map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i ? '.' : ''}${String(key)}`)).join('');
+    : path
+        .map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i ? '.' : ''}${String(key)}`))
+        .join('');
 
 const valueAt = (root: unknown, path: Path): unknown =>
-  path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], root);
+  path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    root,
+  );
 
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
@@ -30,7 +35,8 @@ function shown(value: unknown): string {
 /** One line per problem: path, what is wrong and how to mend it, the value received. */
 export function describeIssues(error: z.ZodError, root: unknown): string[] {
   return error.issues.map(
-    (issue) => `${pathText(issue.path)}: ${issue.message} (received ${shown(valueAt(root, issue.path))})`,
+    (issue) =>
+      `${pathText(issue.path)}: ${issue.message} (received ${shown(valueAt(root, issue.path))})`,
   );
 }
 

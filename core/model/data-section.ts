@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 export const ColumnName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, {
-  error: 'a column name has letters, digits and underscores and does not start with a digit; rename the column',
+  error:
+    'a column name has letters, digits and underscores and does not start with a digit; rename the column',
 });
 
 export const ColumnType = z.enum(['string', 'integer', 'number', 'boolean', 'timestamp'], {
@@ -18,7 +19,10 @@ export const Column = z
     minimum: z.number().optional(),
     maximum: z.number().optional(),
     /** The only values there may be, for string and integer columns. */
-    allowed: z.array(z.union([z.string(), z.number()])).min(1).optional(),
+    allowed: z
+      .array(z.union([z.string(), z.number()]))
+      .min(1)
+      .optional(),
     /** Values of a sensitive column are never echoed into logs, errors or reports. */
     sensitive: z.boolean().default(false),
   })
@@ -33,8 +37,16 @@ export const Column = z
         });
       }
     }
-    if (column.minimum !== undefined && column.maximum !== undefined && column.minimum > column.maximum) {
-      context.addIssue({ code: 'custom', path: ['minimum'], message: `must not exceed maximum ${column.maximum}` });
+    if (
+      column.minimum !== undefined &&
+      column.maximum !== undefined &&
+      column.minimum > column.maximum
+    ) {
+      context.addIssue({
+        code: 'custom',
+        path: ['minimum'],
+        message: `must not exceed maximum ${column.maximum}`,
+      });
     }
   });
 export type Column = z.infer<typeof Column>;

@@ -9,7 +9,9 @@ import { checkReferences } from './references.ts';
 
 const notBuilt = (section: string) =>
   z
-    .never({ error: `the section '${section}' is not available in this version of Slipway; remove it` })
+    .never({
+      error: `the section '${section}' is not available in this version of Slipway; remove it`,
+    })
     .optional();
 
 /**
@@ -18,11 +20,10 @@ const notBuilt = (section: string) =>
  */
 export const ModelDefinition = z
   .strictObject({
-    name: z
-      .string()
-      .regex(/^[a-z][a-z0-9-]{1,30}[a-z0-9]$/, {
-        error: 'use 3 to 32 lower-case letters, digits and dashes, starting with a letter, as in flight-delay',
-      }),
+    name: z.string().regex(/^[a-z][a-z0-9-]{1,30}[a-z0-9]$/, {
+      error:
+        'use 3 to 32 lower-case letters, digits and dashes, starting with a letter, as in flight-delay',
+    }),
     description: z.string().max(500).default(''),
     data: DataSection,
     features: FeaturesSection,

@@ -25,7 +25,11 @@ export const Holdout = z.discriminatedUnion('by', [
   /** Whole groups, so that no group is on both sides; chosen by a hash of the column's value. */
   z.strictObject({ by: z.literal('group'), column: ColumnName, fraction: z.number().gt(0).lt(1) }),
   /** Rows where the column equals the value. */
-  z.strictObject({ by: z.literal('column'), column: ColumnName, value: z.union([z.string(), z.number(), z.boolean()]) }),
+  z.strictObject({
+    by: z.literal('column'),
+    column: ColumnName,
+    value: z.union([z.string(), z.number(), z.boolean()]),
+  }),
 ]);
 export type Holdout = z.infer<typeof Holdout>;
 

@@ -24,8 +24,10 @@ export const DeclaredFeature = z.strictObject({
 export type DeclaredFeature = z.infer<typeof DeclaredFeature>;
 
 export const FeaturesSection = z.strictObject({
-  declared: z.record(ColumnName, DeclaredFeature).refine((features) => Object.keys(features).length > 0, {
-    error: 'declare at least one feature',
-  }),
+  declared: z
+    .record(ColumnName, DeclaredFeature)
+    .refine((features) => Object.keys(features).length > 0, {
+      error: 'declare at least one feature',
+    }),
 });
 export type FeaturesSection = z.infer<typeof FeaturesSection>;

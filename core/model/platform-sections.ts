@@ -12,7 +12,9 @@ export const TrainingSection = z
       .default({}),
     instanceType: z
       .string()
-      .regex(/^ml\.[a-z0-9-]+\.[a-z0-9]+$/, { error: 'a SageMaker instance type, as in ml.m5.xlarge' })
+      .regex(/^ml\.[a-z0-9-]+\.[a-z0-9]+$/, {
+        error: 'a SageMaker instance type, as in ml.m5.xlarge',
+      })
       .default('ml.m5.xlarge'),
     volumeSizeInGb: z.int().min(1).max(16_384).default(30),
     spot: z.boolean().default(true),

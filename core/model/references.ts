@@ -43,7 +43,10 @@ function checkFeatures({ data, features }: Sections, report: Report): void {
     if (feature.column === data.label) {
       report(path, 'the label cannot be a feature, because it is not known at prediction time');
     } else if (!column) {
-      report(path, `is not among the declared columns; use one of ${listed(Object.keys(data.columns))}`);
+      report(
+        path,
+        `is not among the declared columns; use one of ${listed(Object.keys(data.columns))}`,
+      );
     } else if (!columnsOfTransform[feature.transform].includes(column.type)) {
       report(
         path,
@@ -51,7 +54,10 @@ function checkFeatures({ data, features }: Sections, report: Report): void {
       );
     }
     if (feature.maximumCategories !== undefined && feature.transform !== 'categorical') {
-      report(['features', 'declared', name, 'maximumCategories'], 'only a categorical feature has it; remove it');
+      report(
+        ['features', 'declared', name, 'maximumCategories'],
+        'only a categorical feature has it; remove it',
+      );
     }
   }
 }
@@ -59,7 +65,10 @@ function checkFeatures({ data, features }: Sections, report: Report): void {
 function checkEvaluation({ data, evaluation }: Sections, report: Report): void {
   const { holdout, metric, task } = evaluation;
   if (!metricsOfTask[task].includes(metric)) {
-    report(['evaluation', 'metric'], `${task} is measured by one of ${listed(metricsOfTask[task])}`);
+    report(
+      ['evaluation', 'metric'],
+      `${task} is measured by one of ${listed(metricsOfTask[task])}`,
+    );
   }
   if (holdout.by === 'time' && data.eventTime === undefined) {
     report(['evaluation', 'holdout', 'by'], 'a holdout by time needs data.eventTime');
@@ -70,12 +79,22 @@ function checkEvaluation({ data, evaluation }: Sections, report: Report): void {
   const label = data.columns[data.label];
   if (!label) return;
   if (task === 'binary_classification' && label.type !== 'boolean' && label.type !== 'integer') {
-    report(['data', 'label'], `binary_classification takes a boolean or a 0/1 integer label; this one is a ${label.type}`);
+    report(
+      ['data', 'label'],
+      `binary_classification takes a boolean or a 0/1 integer label; this one is a ${label.type}`,
+    );
   }
   if (task === 'regression' && label.type !== 'integer' && label.type !== 'number') {
-    report(['data', 'label'], `regression takes an integer or number label; this one is a ${label.type}`);
+    report(
+      ['data', 'label'],
+      `regression takes an integer or number label; this one is a ${label.type}`,
+    );
   }
-  if (label.nullable) report(['data', 'label'], 'the label column must not be nullable: unlabelled rows cannot train');
+  if (label.nullable)
+    report(
+      ['data', 'label'],
+      'the label column must not be nullable: unlabelled rows cannot train',
+    );
 }
 
 /** What no single section can check: that they agree with each other. */

@@ -4,7 +4,10 @@ import { Sha256 } from '../datasets/snapshot.ts';
 const Instant = z.string().describe('ISO 8601, UTC');
 
 /** Name → hash of an object under artifacts/models/<model>/<version>/. */
-export const ArtifactHashes = z.record(z.string(), z.strictObject({ sha256: Sha256, bytes: z.int() }));
+export const ArtifactHashes = z.record(
+  z.string(),
+  z.strictObject({ sha256: Sha256, bytes: z.int() }),
+);
 
 /**
  * The five answers of lineage: which data, which code, which hyperparameters, which environment, how
@@ -20,7 +23,12 @@ export const Lineage = z.strictObject({
   code: z.strictObject({ modelHash: Sha256, trainerSha256: Sha256 }),
   hyperparameters: z.strictObject({ values: z.record(z.string(), z.string()), sha256: Sha256 }),
   environment: z.strictObject({ trainingImage: z.string(), sha256: Sha256 }),
-  metrics: z.strictObject({ sha256: Sha256, primary: z.string(), value: z.number(), baseline: z.number() }),
+  metrics: z.strictObject({
+    sha256: Sha256,
+    primary: z.string(),
+    value: z.number(),
+    baseline: z.number(),
+  }),
 });
 export type Lineage = z.infer<typeof Lineage>;
 

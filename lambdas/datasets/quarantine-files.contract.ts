@@ -1,0 +1,10 @@
+import { z } from 'zod';
+
+export const QuarantineFilesEnvironment = z.object({
+  DATA_BUCKET: z.string(),
+  NOTIFICATION_TOPIC_ARN: z.string(),
+  LAMBDA_TASK_ROOT: z.string(),
+});
+export const QuarantineFilesEvent = z.object({ runId: z.string(), reportKey: z.string() });
+
+export const QuarantineFilesResult = z.object({ quarantined: z.int(), reportKey: z.string() });

@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+export const TakeSnapshotEnvironment = z.object({
+  DATA_BUCKET: z.string(),
+  REGISTRY_TABLE: z.string(),
+  LAMBDA_TASK_ROOT: z.string(),
+});
+export const TakeSnapshotEvent = z.object({ runId: z.string() });
+
+/** snapshots/<model>/<id>/manifest.json describes what was in landing; 'empty' where nothing was. */
+export const TakeSnapshotResult = z.object({
+  outcome: z.enum(['taken', 'empty']),
+  snapshotId: z.string(),
+  manifestKey: z.string(),
+  files: z.int(),
+});

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+export const EvaluateCandidateEnvironment = z.object({
+  DATA_BUCKET: z.string(),
+  ARTIFACTS_BUCKET: z.string(),
+  LAMBDA_TASK_ROOT: z.string(),
+});
+export const EvaluateCandidateEvent = z.object({
+  runId: z.string(),
+  trainingId: z.string(),
+  /** s3://…/output/model/ as SageMaker reports it. */
+  modelArtifacts: z.string(),
+  holdoutKey: z.string(),
+  featuresKey: z.string(),
+});
+/** evaluation.json beside the job's model: metrics, baseline, parity, each rule with its numbers. */
+export const EvaluateCandidateResult = z.object({
+  outcome: z.enum(['passed', 'rejected']),
+  reasons: z.array(z.string()),
+  evaluationKey: z.string(),
+});

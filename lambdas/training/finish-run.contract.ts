@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { RunOutcome } from '../../core/registry/records.ts';
+
+/** Records how a run ended, removes what only the run needed, frees the lock, starts a waiting run. */
+export const FinishRunEnvironment = z.object({
+  REGISTRY_TABLE: z.string(),
+  ARTIFACTS_BUCKET: z.string(),
+  STATE_MACHINE_ARN: z.string(),
+  NOTIFICATION_TOPIC_ARN: z.string(),
+  MODEL_NAME: z.string(),
+});
+export const FinishRunEvent = z.object({
+  runId: z.string(),
+  outcome: RunOutcome,
+  reasons: z.array(z.string()).default([]),
+  trainingId: z.string().optional(),
+  version: z.int().optional(),
+});
+export const FinishRunResult = z.object({ outcome: RunOutcome, nextRunId: z.string().optional() });

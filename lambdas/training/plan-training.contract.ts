@@ -1,0 +1,12 @@
+import { z } from 'zod';
+import { TrainingPlan } from '../../core/training/training-plan.ts';
+
+export const PlanTrainingEnvironment = z.object({
+  REGISTRY_TABLE: z.string(),
+  ARTIFACTS_BUCKET: z.string(),
+  TRAINER_SHA256: z.string(),
+  TRAINING_IMAGE: z.string(),
+  LAMBDA_TASK_ROOT: z.string(),
+});
+export const PlanTrainingEvent = z.object({ runId: z.string(), snapshotId: z.string() });
+export const PlanTrainingResult = TrainingPlan;
