@@ -2,14 +2,19 @@ import { z } from 'zod';
 import { Column } from '../model/data-section.ts';
 import { Task } from '../model/evaluation-section.ts';
 
+export const SignatureColumn = Column.safeExtend({ name: z.string() });
+export type SignatureColumn = z.infer<typeof SignatureColumn>;
+
 /** signature.json: what a caller sends and gets, and the tensor between. */
 export const Signature = z.strictObject({
   model: z.string(),
   task: Task,
-  /** The raw columns that the features read: these fields, no others, make an instance. */
-  inputs: z.array(Column.safeExtend({ name: z.string() })).min(1),
-  /** May come along in an instance and is logged, but not read by the model. */
-  passthrough: z.array(z.string()),
+  /** The raw columns that the features read: every instance has all of them. */
+  inputs: z.array(SignatureColumn).min(1),
+  /** May come along in an instance and are logged, but not read by the model: never the label. */
+  passthrough: z.array(SignatureColumn),
+  /** The column, of either list, whose value names what a prediction is about. */
+  entityKey: z.string().optional(),
   tensor: z.strictObject({
     input: z.literal('features'),
     output: z.literal('prediction'),

@@ -1,0 +1,117 @@
+import middy from '@middy/core';
+import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
+import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
+import { InvalidDocumentError } from '../../core/parse-document.ts';
+import { HttpError } from './http-error.ts';
+import { errorFields, log } from './log.ts';
+
+/** The same for every endpoint of the platform, whatever its target could take. */
+export const maximumRequestBytes = 4 * 1024 * 1024;
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  /** The body's text; empty when there is none. */
+  readonly body: string;
+  /** API Gateway's id of the request. */
+  readonly requestId: string;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+function bodyText(event: APIGatewayProxyEvent): string {
+  const { body, isBase64Encoded } = event;
+  if (!body) return '';
+  // Four base64 characters are at most three bytes: too long here is too long decoded.
+  const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
+  if (bytes.byteLength > maximumRequestBytes) {
+    throw new HttpError(
+      413,
+      `the request has ${bytes.byteLength} bytes and at most ${maximumRequestBytes} are taken; send fewer rows per request`,
+    );
+  }
+  if (!isBase64Encoded) return body;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw new InvalidRequestError(['the body is not UTF-8 text; send JSON encoded as UTF-8']);
+  }
+}
+
+function checkEncoding(event: APIGatewayProxyEvent): void {
+  const header = Object.entries(event.headers ?? {}).find(
+    ([name]) => name.toLowerCase() === 'content-encoding',
+  );
+  const encoding = header?.[1]?.trim().toLowerCase();
+  if (encoding && encoding !== 'identity') {
+    throw new HttpError(
+      415,
+      `Content-Encoding '${encoding.slice(0, 40)}' is not understood; send the body uncompressed`,
+    );
+  }
+}
+
+function request(event: APIGatewayProxyEvent, context: Context): HttpRequest {
+  checkEncoding(event);
+  return {
+    method: event.httpMethod,
+    path: event.path,
+    body: bodyText(event),
+    requestId: event.requestContext?.requestId ?? context.awsRequestId,
+  };
+}
+
+/** What a caller sees of a failure. Only what is their own to mend is told; the rest is in the log. */
+function failureReply(error: unknown, requestId: string): HttpReply {
+  if (error instanceof InvalidRequestError) return { status: 400, body: { error: error.message } };
+  if (error instanceof InvalidDocumentError) {
+    return { status: 400, body: { error: error.problems.join('; ') } };
+  }
+  if (error instanceof HttpError) {
+    return { status: error.status, body: { error: error.message }, headers: error.headers };
+  }
+  return {
+    status: 500,
+    body: {
+      error: `the request failed inside the platform; its log names request ${requestId}`,
+    },
+  };
+}
+
+/** Clients of the KServe protocols read an error only under exactly this Content-Type. */
+const jsonReply = (reply: HttpReply, startedAt: number): APIGatewayProxyResult => ({
+  statusCode: reply.status,
+  headers: {
+    ...reply.headers,
+    'Content-Type': 'application/json',
+    'Server-Timing': `handler;dur=${(performance.now() - startedAt).toFixed(3)}`,
+  },
+  body: JSON.stringify(reply.body),
+});
+
+/**
+ * A function behind API Gateway's REST proxy integration. Every reply is JSON, every error's body is
+ * `{"error": string}`, and Server-Timing tells the milliseconds spent in the whole handler.
+ */
+export function httpHandler(use: (request: HttpRequest) => Promise<HttpReply>) {
+  return middy(async (event: APIGatewayProxyEvent, context: Context) => {
+    const startedAt = performance.now();
+    const requestId = event.requestContext?.requestId ?? context.awsRequestId;
+    try {
+      return jsonReply(await use(request(event, context)), startedAt);
+    } catch (error) {
+      const reply = failureReply(error, requestId);
+      log(reply.status < 500 ? 'warn' : 'error', 'request refused', {
+        requestId,
+        status: reply.status,
+        // A caller's error is told to the caller alone: its text may hold what they sent.
+        ...(reply.status < 500 ? {} : errorFields(error)),
+      });
+      return jsonReply(reply, startedAt);
+    }
+  });
+}
