@@ -7,3 +7,11 @@ export const PredictEnvironment = z.object({
   ARTIFACTS_BUCKET: z.string(),
   PREDICTION_STREAM: z.string(),
 });
+
+/** Metrics in the namespace Slipway with the dimension Model, counted by log lines in EMF. */
+export const PredictMetrics = {
+  /** Prediction records that Firehose refused or did not take within the deadline. */
+  logFailures: 'PredictionLogFailures',
+  /** A version that could not be loaded, or was refused because an artifact is not what was registered. */
+  loadFailures: 'VersionLoadFailures',
+} as const;

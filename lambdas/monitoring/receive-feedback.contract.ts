@@ -4,4 +4,5 @@ import { z } from 'zod';
 export const ReceiveFeedbackEnvironment = z.object({
   MODEL_NAME: z.string(),
   DATA_BUCKET: z.string(),
+  LAMBDA_TASK_ROOT: z.string(),
 });

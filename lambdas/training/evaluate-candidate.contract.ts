@@ -11,6 +11,8 @@ export const EvaluateCandidateEvent = z.object({
   /** s3://…/output/model/ as SageMaker reports it. */
   modelArtifacts: z.string(),
   holdoutKey: z.string(),
+  /** s3://…/train/ of the same features: the baseline predicts the mean of its labels. */
+  trainUri: z.string(),
   featuresKey: z.string(),
 });
 /** evaluation.json beside the job's model: metrics, baseline, parity, each rule with its numbers. */
