@@ -48,7 +48,9 @@ function step(title, command, args) {
     child.on('close', (code) => {
       clearInterval(ticker);
       if (code === 0) {
-        process.stderr.write(live ? `\r  ${title}: ${seconds()}   \n` : `  ${title}: ${seconds()}\n`);
+        process.stderr.write(
+          live ? `\r  ${title}: ${seconds()}   \n` : `  ${title}: ${seconds()}\n`,
+        );
         resolve();
       } else {
         reject(new SetupError(`${title} failed (${command} ${args.join(' ')}):\n${output}`));
@@ -58,9 +60,13 @@ function step(title, command, args) {
 }
 
 function pythonVersion(command) {
-  const probe = spawnSync(command, ['-c', 'import sys, venv, ensurepip; print(*sys.version_info[:2])'], {
-    encoding: 'utf8',
-  });
+  const probe = spawnSync(
+    command,
+    ['-c', 'import sys, venv, ensurepip; print(*sys.version_info[:2])'],
+    {
+      encoding: 'utf8',
+    },
+  );
   if (probe.status !== 0) return undefined;
   const [major, minor] = probe.stdout.trim().split(' ').map(Number);
   return [major, minor];
@@ -72,7 +78,11 @@ function findPython() {
     : ['python3', 'python3.13', 'python3.12', 'python3.11', 'python'];
   for (const candidate of candidates) {
     const version = pythonVersion(candidate);
-    if (version && (version[0] > minimumPython[0] || (version[0] === minimumPython[0] && version[1] >= minimumPython[1]))) {
+    if (
+      version &&
+      (version[0] > minimumPython[0] ||
+        (version[0] === minimumPython[0] && version[1] >= minimumPython[1]))
+    ) {
       return candidate;
     }
   }
@@ -87,7 +97,10 @@ async function installNodePackages() {
   const stamp = join(root, 'node_modules', '.slipway-stamp');
   const fingerprint = sha256OfFile(join(root, 'package-lock.json'));
   if (isCurrent(stamp, fingerprint)) return;
-  await step('npm packages', process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-progress']);
+  await step('npm packages', process.platform === 'win32' ? 'npm.cmd' : 'npm', [
+    'ci',
+    '--no-progress',
+  ]);
   writeFileSync(stamp, fingerprint);
 }
 
@@ -101,7 +114,14 @@ async function installPythonEnvironment(name, lockFile) {
   mkdirSync(folder, { recursive: true });
   await step(`Python environment '${name}'`, python, ['-m', 'venv', folder]);
   await step(`Python packages of '${name}'`, join(folder, 'bin', 'python'), [
-    '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--require-hashes', '-r', lockFile,
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--require-hashes',
+    '-r',
+    lockFile,
   ]);
   writeFileSync(stamp, fingerprint);
 }
@@ -110,7 +130,9 @@ async function installPythonEnvironment(name, lockFile) {
 export async function setUp() {
   const major = Number(process.versions.node.split('.')[0]);
   if (major < minimumNode) {
-    throw new SetupError(`Node ${minimumNode} or newer is needed; this is ${process.versions.node}.`);
+    throw new SetupError(
+      `Node ${minimumNode} or newer is needed; this is ${process.versions.node}.`,
+    );
   }
   await installNodePackages();
   for (const [name, lockFile] of Object.entries(environments)) {
@@ -120,7 +142,10 @@ export async function setUp() {
 
 /** Folder of the Node 24 that Lambda also runs, from the platform's npm package. */
 function nodeFolder() {
-  const names = [`node-${process.platform}-${process.arch}`, `node-bin-${process.platform}-${process.arch}`];
+  const names = [
+    `node-${process.platform}-${process.arch}`,
+    `node-bin-${process.platform}-${process.arch}`,
+  ];
   for (const name of names) {
     const folder = join(root, 'node_modules', name, 'bin');
     if (existsSync(join(folder, 'node'))) return folder;
@@ -138,7 +163,10 @@ export async function runScript(script, args) {
     const folder = nodeFolder();
     const child = spawn(join(folder, 'node'), [join(root, script), ...args], {
       stdio: 'inherit',
-      env: { ...process.env, PATH: [folder, join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter) },
+      env: {
+        ...process.env,
+        PATH: [folder, join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
+      },
     });
     // The child shares the terminal and gets Ctrl-C itself; it decides when to end.
     for (const signal of ['SIGINT', 'SIGTERM']) {

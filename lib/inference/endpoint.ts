@@ -1,0 +1,85 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
+import { Construct } from 'constructs';
+import { PredictEnvironment } from '../../lambdas/inference/predict.contract.ts';
+import { HandlerFunction } from '../runtime/handler-function.ts';
+import {
+  grantListing,
+  grantObjects,
+  grantRegistry,
+  type ModelContext,
+} from '../runtime/model-context.ts';
+
+export interface EndpointProps extends ModelContext {
+  readonly predictionLogBufferSeconds: number;
+}
+
+/** One model's endpoint: the function that answers and the stream that keeps its predictions. */
+export class Endpoint extends Construct {
+  readonly predict: HandlerFunction<typeof PredictEnvironment>;
+
+  constructor(scope: Construct, id: string, props: EndpointProps) {
+    super(scope, id);
+    const { artifacts, model, registry } = props;
+    const log = this.predictionLog(props);
+    this.predict = new HandlerFunction(this, 'Predict', {
+      ...props,
+      entry: 'inference/predict',
+      contract: PredictEnvironment,
+      layers: [props.onnxruntime],
+      memoryMb: model.serving.memoryMb,
+      // API Gateway gives up after 29 s; ours ends first and says why.
+      timeout: Duration.seconds(25),
+      environment: {
+        MODEL_NAME: model.name,
+        REGISTRY_TABLE: registry.tableName,
+        ARTIFACTS_BUCKET: artifacts.bucketName,
+        PREDICTION_STREAM: log.ref,
+      },
+    });
+    grantObjects(this.predict, artifacts, ['read'], [`models/${model.name}/`]);
+    grantListing(this.predict, artifacts, [`models/${model.name}/`]);
+    grantRegistry(this.predict, registry, 'read');
+    this.predict.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['firehose:PutRecord', 'firehose:PutRecordBatch'],
+        resources: [log.attrArn],
+      }),
+    );
+  }
+
+  /** predictions/<model>/dt=…/hour=…/: JSON Lines, gathered for some seconds before they are written. */
+  private predictionLog({
+    data,
+    model,
+    predictionLogBufferSeconds,
+  }: EndpointProps): CfnDeliveryStream {
+    const role = new Role(this, 'PredictionLogRole', {
+      assumedBy: new ServicePrincipal('firehose.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    });
+    grantObjects(
+      role,
+      data,
+      ['write'],
+      [`predictions/${model.name}/`, `predictions-failed/${model.name}/`],
+    );
+    grantListing(role, data, [`predictions/${model.name}/`]);
+    const log = new CfnDeliveryStream(this, 'PredictionLog', {
+      deliveryStreamType: 'DirectPut',
+      deliveryStreamEncryptionConfigurationInput: { keyType: 'AWS_OWNED_CMK' },
+      extendedS3DestinationConfiguration: {
+        bucketArn: data.bucketArn,
+        roleArn: role.roleArn,
+        prefix: `predictions/${model.name}/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/`,
+        errorOutputPrefix: `predictions-failed/${model.name}/!{firehose:error-output-type}/`,
+        bufferingHints: { intervalInSeconds: predictionLogBufferSeconds, sizeInMBs: 64 },
+        compressionFormat: 'UNCOMPRESSED',
+      },
+    });
+    log.node.addDependency(role);
+    return log;
+  }
+}

@@ -1,0 +1,56 @@
+import { Duration, RemovalPolicy, type Size } from 'aws-cdk-lib';
+import {
+  Architecture,
+  Code,
+  type ILayerVersion,
+  Function as LambdaFunction,
+  Runtime,
+} from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import type { z } from 'zod';
+import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { bundleHandler } from './bundle.ts';
+
+/** Lambda sets it; every other variable of a contract is the construct's to set. */
+type GivenByLambda = 'LAMBDA_TASK_ROOT';
+
+export interface HandlerFunctionProps<Contract extends z.ZodObject> {
+  /** `<capability>/<verb-noun>` of a file lambdas/….handler.ts. */
+  readonly entry: string;
+  /** The contract of the handler's environment: a variable that it does not know does not compile. */
+  readonly contract: Contract;
+  readonly environment: Record<Exclude<keyof z.infer<Contract>, GivenByLambda>, string>;
+  readonly logRetention: RetentionDays;
+  /** The model it serves; its definition is deployed beside the code. */
+  readonly model?: ModelDefinition;
+  readonly layers?: ILayerVersion[];
+  /** @default 512 */
+  readonly memoryMb?: number;
+  /** @default 30 seconds */
+  readonly timeout?: Duration;
+  /** Size of /tmp. @default 512 MiB */
+  readonly temporaryStorage?: Size;
+  readonly cpu?: 'x64' | 'arm64';
+}
+
+/** A handler as a Lambda function: bundled, with a log group that forgets, on Lambda's Node 24. */
+export class HandlerFunction<Contract extends z.ZodObject> extends LambdaFunction {
+  constructor(scope: Construct, id: string, props: HandlerFunctionProps<Contract>) {
+    super(scope, id, {
+      code: Code.fromAsset(bundleHandler(props.entry, props.model)),
+      handler: 'index.handler',
+      runtime: Runtime.NODEJS_24_X,
+      architecture: props.cpu === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64,
+      memorySize: props.memoryMb ?? 512,
+      timeout: props.timeout ?? Duration.seconds(30),
+      layers: props.layers,
+      environment: props.environment,
+      ephemeralStorageSize: props.temporaryStorage,
+      logGroup: new LogGroup(scope, `${id}Logs`, {
+        retention: props.logRetention,
+        removalPolicy: RemovalPolicy.DESTROY,
+      }),
+    });
+  }
+}

@@ -1,0 +1,74 @@
+import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import type { IGrantable } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { ILayerVersion } from 'aws-cdk-lib/aws-lambda';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { ModelDefinition } from '../../core/model/define-model.ts';
+
+/** What every construct of one model's stack is given. */
+export interface ModelContext {
+  readonly model: ModelDefinition;
+  readonly data: IBucket;
+  readonly artifacts: IBucket;
+  readonly registry: ITableV2;
+  readonly notifications: ITopic;
+  readonly onnxruntime: ILayerVersion;
+  readonly duckdb: ILayerVersion;
+  readonly logRetention: RetentionDays;
+  readonly cpu: 'x64' | 'arm64';
+}
+
+type ObjectAccess = 'read' | 'write' | 'delete';
+
+const actionsOf: Record<ObjectAccess, string[]> = {
+  read: ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectAttributes'],
+  write: ['s3:PutObject', 's3:AbortMultipartUpload'],
+  delete: ['s3:DeleteObject'],
+};
+
+/** Lets a function work on the objects under some prefixes, and nothing else, of a bucket. */
+export function grantObjects(
+  grantee: IGrantable,
+  bucket: IBucket,
+  access: readonly ObjectAccess[],
+  prefixes: readonly string[],
+): void {
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: access.flatMap((kind) => actionsOf[kind]),
+      resources: prefixes.map((prefix) => bucket.arnForObjects(`${prefix}*`)),
+    }),
+  );
+}
+
+/** Lets a function list what lies under some prefixes of a bucket, versions included. */
+export function grantListing(
+  grantee: IGrantable,
+  bucket: IBucket,
+  prefixes: readonly string[],
+): void {
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['s3:ListBucket', 's3:ListBucketVersions'],
+      resources: [bucket.bucketArn],
+      conditions: { StringLike: { 's3:prefix': prefixes.map((prefix) => `${prefix}*`) } },
+    }),
+  );
+}
+
+/** Lets a function read and write items of the registry; deletion is for those that ask. */
+export function grantRegistry(
+  grantee: IGrantable,
+  table: ITableV2,
+  access: 'read' | 'write' | 'write and delete',
+): void {
+  const actions = ['dynamodb:GetItem', 'dynamodb:Query'];
+  if (access !== 'read')
+    actions.push('dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:ConditionCheckItem');
+  if (access === 'write and delete') actions.push('dynamodb:DeleteItem');
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({ actions, resources: [table.tableArn] }),
+  );
+}

@@ -1,0 +1,113 @@
+import { Stack, type StackProps } from 'aws-cdk-lib';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { StringParameter } from 'aws-cdk-lib/aws-ssm';
+import type { Construct } from 'constructs';
+import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { DatasetSteps } from '../datasets/dataset-steps.ts';
+import { DeliverySteps } from '../delivery/delivery-steps.ts';
+import { FeatureSteps } from '../features/feature-steps.ts';
+import { Endpoint } from '../inference/endpoint.ts';
+import type { ModelRoutes } from '../inference/inference-api.ts';
+import { Feedback } from '../monitoring/feedback.ts';
+import { RegistrySteps } from '../registry/registry-steps.ts';
+import type { ModelContext } from '../runtime/model-context.ts';
+import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
+import { RunControl } from '../training/run-control.ts';
+import { TrainingJob } from '../training/training-job.ts';
+import { PipelineName, TrainingPipeline } from '../training/training-pipeline.ts';
+import { TrainingSteps } from '../training/training-steps.ts';
+import type { StateStack } from './state-stack.ts';
+
+export interface ModelStackProps extends StackProps {
+  readonly environment: string;
+  readonly model: ModelDefinition;
+  readonly state: StateStack;
+  readonly platform: Platform;
+  readonly logRetention: RetentionDays;
+  readonly trainingImage: string;
+  readonly quietPeriodSeconds: number;
+  readonly predictionLogBufferSeconds: number;
+}
+
+/** One model, from drop to answer. */
+export class ModelStack extends Stack {
+  readonly routes: ModelRoutes;
+
+  constructor(scope: Construct, id: string, props: ModelStackProps) {
+    super(scope, id, props);
+    const { model, state, platform } = props;
+    const context: ModelContext = {
+      model,
+      data: state.buckets.data,
+      artifacts: state.buckets.artifacts,
+      registry: state.registry.table,
+      notifications: state.notifications,
+      onnxruntime: nativeLayer(this, 'OnnxRuntime', 'onnxruntime', platform),
+      duckdb: nativeLayer(this, 'DuckDb', 'duckdb', platform),
+      logRetention: props.logRetention,
+      cpu: platform.cpu,
+    };
+    const name = new PipelineName(this, props.environment, model.name);
+    const job = new TrainingJob(this, 'TrainingJob', {
+      ...context,
+      trainingImage: props.trainingImage,
+    });
+    const training = {
+      ...context,
+      trainerSha256: job.trainerSha256,
+      trainingImage: props.trainingImage,
+      stateMachineArn: name.stateMachineArn,
+      executionsArn: name.executionsArn,
+      quietPeriodSeconds: props.quietPeriodSeconds,
+    };
+    const datasets = new DatasetSteps(this, 'Datasets', context);
+    const features = new FeatureSteps(this, 'Features', context);
+    const steps = new TrainingSteps(this, 'Training', training);
+    const registry = new RegistrySteps(this, 'Registry', training);
+    const delivery = new DeliverySteps(this, 'Delivery', context);
+    const pipeline = new TrainingPipeline(this, 'Pipeline', {
+      name,
+      job,
+      logRetention: props.logRetention,
+      steps: {
+        awaitQuiet: steps.awaitQuiet,
+        takeSnapshot: datasets.takeSnapshot,
+        validateSnapshot: datasets.validateSnapshot,
+        quarantineFiles: datasets.quarantineFiles,
+        planTraining: steps.planTraining,
+        buildFeatures: features.buildFeatures,
+        evaluateCandidate: steps.evaluateCandidate,
+        registerVersion: registry.registerVersion,
+        stageVersion: delivery.stageVersion,
+        promoteVersion: delivery.promoteVersion,
+        finishRun: steps.finishRun,
+      },
+    });
+    const control = new RunControl(this, 'RunControl', training);
+    const endpoint = new Endpoint(this, 'Endpoint', {
+      ...context,
+      predictionLogBufferSeconds: props.predictionLogBufferSeconds,
+    });
+    const feedback = new Feedback(this, 'Feedback', context);
+    this.routes = {
+      model: model.name,
+      predict: endpoint.predict,
+      receiveFeedback: feedback.receiveFeedback,
+    };
+    this.publish(props.environment, model.name, {
+      'state-machine-arn': pipeline.stateMachine.stateMachineArn,
+      'request-run-function': control.requestRun.functionName,
+      'predict-function': endpoint.predict.functionName,
+    });
+  }
+
+  /** Where the command line finds what it talks to. */
+  private publish(environment: string, model: string, parameters: Record<string, string>): void {
+    for (const [name, stringValue] of Object.entries(parameters)) {
+      new StringParameter(this, name, {
+        parameterName: `/slipway/${environment}/models/${model}/${name}`,
+        stringValue,
+      });
+    }
+  }
+}

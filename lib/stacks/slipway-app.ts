@@ -1,0 +1,49 @@
+import { App, Tags } from 'aws-cdk-lib';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { Environment } from '../../config/environments.ts';
+import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { ApiStack } from './api-stack.ts';
+import { ModelStack } from './model-stack.ts';
+import { StateStack } from './state-stack.ts';
+
+const retention: Record<Environment['logRetentionDays'], RetentionDays> = {
+  7: RetentionDays.ONE_WEEK,
+  30: RetentionDays.ONE_MONTH,
+  90: RetentionDays.THREE_MONTHS,
+  365: RetentionDays.ONE_YEAR,
+};
+
+const pascalCase = (name: string): string =>
+  name.replace(/(^|-)([a-z0-9])/g, (_, _dash, letter: string) => letter.toUpperCase());
+
+/** All stacks of an environment: what is kept, one stack per model, and the API over them. */
+export function slipwayApp(
+  environment: Environment,
+  models: readonly ModelDefinition[],
+  account: string | undefined,
+): App {
+  const app = new App();
+  const prefix = `Slipway-${environment.name}`;
+  const shared = {
+    environment: environment.name,
+    env: { region: environment.region, account },
+    logRetention: retention[environment.logRetentionDays],
+  };
+  const state = new StateStack(app, `${prefix}-State`, shared);
+  const routes = models.map((model) => {
+    const stack = new ModelStack(app, `${prefix}-Model-${pascalCase(model.name)}`, {
+      ...shared,
+      model,
+      state,
+      platform: environment.platform,
+      trainingImage: environment.trainingImages[model.training.trainer],
+      quietPeriodSeconds: environment.quietPeriodSeconds,
+      predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
+    });
+    Tags.of(stack).add('slipway:model', model.name);
+    return stack.routes;
+  });
+  new ApiStack(app, `${prefix}-Api`, { ...shared, callers: environment.api, routes });
+  Tags.of(app).add('slipway:environment', environment.name);
+  return app;
+}

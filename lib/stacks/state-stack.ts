@@ -1,0 +1,54 @@
+import { Stack, type StackProps } from 'aws-cdk-lib';
+import { Effect, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { StringParameter } from 'aws-cdk-lib/aws-ssm';
+import type { Construct } from 'constructs';
+import { PlatformBuckets } from '../datasets/platform-buckets.ts';
+import { ModelRegistry } from '../registry/model-registry.ts';
+
+/** Everything that outlives a deployment: data, artifacts, registry, and where people are told. */
+export class StateStack extends Stack {
+  readonly buckets: PlatformBuckets;
+  readonly registry: ModelRegistry;
+  readonly notifications: Topic;
+
+  constructor(scope: Construct, id: string, props: StackProps & { readonly environment: string }) {
+    super(scope, id, props);
+    this.buckets = new PlatformBuckets(this, 'Buckets');
+    this.registry = new ModelRegistry(this, 'Registry');
+    this.notifications = this.createNotifications();
+    const parameters = {
+      'data-bucket': this.buckets.data.bucketName,
+      'artifacts-bucket': this.buckets.artifacts.bucketName,
+      'registry-table': this.registry.table.tableName,
+      'notification-topic-arn': this.notifications.topicArn,
+    };
+    for (const [name, stringValue] of Object.entries(parameters)) {
+      new StringParameter(this, name, {
+        parameterName: `/slipway/${props.environment}/${name}`,
+        stringValue,
+      });
+    }
+  }
+
+  /** A customer key, because only such a one lets CloudWatch and EventBridge publish. */
+  private createNotifications(): Topic {
+    const key = new Key(this, 'NotificationsKey', {
+      description: 'Encrypts notifications to the models’ owners',
+      enableKeyRotation: true,
+    });
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        effect: Effect.ALLOW,
+        principals: ['cloudwatch', 'events'].map(
+          (name) => new ServicePrincipal(`${name}.amazonaws.com`),
+        ),
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
+      }),
+    );
+    return new Topic(this, 'Notifications', { masterKey: key, enforceSSL: true });
+  }
+}

@@ -1,0 +1,117 @@
+import { Duration } from 'aws-cdk-lib';
+import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { ReleaseRunEnvironment } from '../../lambdas/training/release-run.contract.ts';
+import { RequestRunEnvironment } from '../../lambdas/training/request-run.contract.ts';
+import { HandlerFunction } from '../runtime/handler-function.ts';
+import { grantRegistry, type ModelContext } from '../runtime/model-context.ts';
+
+export interface RunControlProps extends ModelContext {
+  readonly stateMachineArn: string;
+  /** Of all executions of the state machine. */
+  readonly executionsArn: string;
+  readonly quietPeriodSeconds: number;
+}
+
+/**
+ * The one starter of a model's pipeline, and what frees its lock when a run ends badly. Whatever either
+ * could not handle waits in a dead-letter queue.
+ */
+export class RunControl extends Construct {
+  readonly requestRun: HandlerFunction<typeof RequestRunEnvironment>;
+  readonly releaseRun: HandlerFunction<typeof ReleaseRunEnvironment>;
+
+  constructor(scope: Construct, id: string, props: RunControlProps) {
+    super(scope, id);
+    const { data, model, registry } = props;
+    const deadLetters = new Queue(this, 'DeadLetters', {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+
+    this.requestRun = new HandlerFunction(this, 'RequestRun', {
+      ...props,
+      entry: 'training/request-run',
+      contract: RequestRunEnvironment,
+      environment: {
+        REGISTRY_TABLE: registry.tableName,
+        STATE_MACHINE_ARN: props.stateMachineArn,
+        QUIET_PERIOD_SECONDS: String(props.quietPeriodSeconds),
+        MODEL_NAME: model.name,
+      },
+    });
+    this.releaseRun = new HandlerFunction(this, 'ReleaseRun', {
+      ...props,
+      entry: 'training/release-run',
+      contract: ReleaseRunEnvironment,
+      timeout: Duration.minutes(1),
+      environment: {
+        REGISTRY_TABLE: registry.tableName,
+        STATE_MACHINE_ARN: props.stateMachineArn,
+        NOTIFICATION_TOPIC_ARN: props.notifications.topicArn,
+        MODEL_NAME: model.name,
+      },
+    });
+    props.notifications.grantPublish(this.releaseRun);
+    for (const control of [this.requestRun, this.releaseRun]) {
+      grantRegistry(control, registry, 'write and delete');
+      control.configureAsyncInvoke({
+        retryAttempts: 2,
+        onFailure: new SqsDestination(deadLetters),
+      });
+      control.addToRolePolicy(
+        new PolicyStatement({
+          actions: ['states:StartExecution'],
+          resources: [props.stateMachineArn],
+        }),
+      );
+      control.addToRolePolicy(
+        new PolicyStatement({
+          actions: ['states:DescribeExecution'],
+          resources: [props.executionsArn],
+        }),
+      );
+    }
+
+    new Rule(this, 'Drop', {
+      description: `Something was dropped for ${model.name}`,
+      eventPattern: {
+        source: ['aws.s3'],
+        detailType: ['Object Created'],
+        detail: {
+          bucket: { name: [data.bucketName] },
+          object: { key: [{ prefix: `landing/${model.name}/` }] },
+        },
+      },
+      targets: [
+        new LambdaTarget(this.requestRun, {
+          event: RuleTargetInput.fromObject({
+            kind: 'drop',
+            key: EventField.fromPath('$.detail.object.key'),
+          }),
+          deadLetterQueue: deadLetters,
+          retryAttempts: 8,
+        }),
+      ],
+    });
+    new Rule(this, 'EndedBadly', {
+      description: `A run of ${model.name} failed, timed out or was stopped`,
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: {
+          stateMachineArn: [props.stateMachineArn],
+          status: ['FAILED', 'TIMED_OUT', 'ABORTED'],
+        },
+      },
+      targets: [
+        new LambdaTarget(this.releaseRun, { deadLetterQueue: deadLetters, retryAttempts: 8 }),
+      ],
+    });
+  }
+}

@@ -1,0 +1,172 @@
+import { join } from 'node:path';
+import { Stack } from 'aws-cdk-lib';
+import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Asset } from 'aws-cdk-lib/aws-s3-assets';
+import { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { grantListing, grantObjects, type ModelContext } from '../runtime/model-context.ts';
+
+export interface TrainingJobProps extends ModelContext {
+  readonly trainingImage: string;
+}
+
+const trainerCode = join(import.meta.dirname, '..', '..', 'containers', 'trainers', 'src');
+
+/** Python runs a zip as it is; SageMaker puts the channel's one object into the channel's folder. */
+const entrypoint = ['sh', '-c', 'exec python3 /opt/ml/input/data/code/*.zip train'];
+
+/** A SageMaker training job as a state: spot, checkpoints, no network, our code in a channel. */
+export class TrainingJob extends Construct {
+  /** Hash of the trainer's code: part of a training's identity. */
+  readonly trainerSha256: string;
+  readonly jobRole: IRole;
+  private readonly code: Asset;
+  private readonly props: TrainingJobProps;
+
+  constructor(scope: Construct, id: string, props: TrainingJobProps) {
+    super(scope, id);
+    this.props = props;
+    this.code = new Asset(this, 'TrainerCode', { path: trainerCode, exclude: ['**/__pycache__'] });
+    this.trainerSha256 = this.code.assetHash;
+    this.jobRole = this.createJobRole();
+  }
+
+  /** What SageMaker may do in the job's name. */
+  private createJobRole(): Role {
+    const { artifacts, data, model } = this.props;
+    const role = new Role(this, 'JobRole', {
+      assumedBy: new ServicePrincipal('sagemaker.amazonaws.com'),
+    });
+    const { region, account, partition } = Stack.of(this);
+    const own = [`jobs/${model.name}/`, `checkpoints/${model.name}/`];
+    grantObjects(role, data, ['read'], [`features/${model.name}/`]);
+    grantListing(role, data, [`features/${model.name}/`]);
+    grantObjects(role, artifacts, ['read', 'write', 'delete'], own);
+    grantListing(role, artifacts, own);
+    this.code.grantRead(role);
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: [
+          'logs:CreateLogGroup',
+          'logs:CreateLogStream',
+          'logs:PutLogEvents',
+          'logs:DescribeLogStreams',
+        ],
+        resources: [
+          `arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/TrainingJobs*`,
+        ],
+      }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['cloudwatch:PutMetricData'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'cloudwatch:namespace': '/aws/sagemaker/TrainingJobs' } },
+      }),
+    );
+    return role;
+  }
+
+  /** The state. It reads $.plan and $.features and leaves the finished job's description at $.train. */
+  state(id: string): CustomState {
+    return new CustomState(this, id, {
+      stateJson: {
+        Type: 'Task',
+        Resource: 'arn:aws:states:::sagemaker:createTrainingJob.sync',
+        Parameters: this.request(),
+        ResultSelector: {
+          'TrainingJobName.$': '$.TrainingJobName',
+          'TrainingJobStatus.$': '$.TrainingJobStatus',
+          'ModelArtifacts.$': '$.ModelArtifacts.S3ModelArtifacts',
+        },
+        ResultPath: '$.train',
+        // Throttled requests created nothing, so the job's name is still free.
+        Retry: [
+          {
+            ErrorEquals: ['SageMaker.AmazonSageMakerException'],
+            IntervalSeconds: 5,
+            BackoffRate: 2,
+            MaxAttempts: 4,
+          },
+        ],
+      },
+    });
+  }
+
+  private request(): Record<string, unknown> {
+    const { training } = this.props.model;
+    return {
+      'TrainingJobName.$': '$.plan.trainingJobName',
+      AlgorithmSpecification: {
+        TrainingImage: this.props.trainingImage,
+        TrainingInputMode: 'File',
+        ContainerEntrypoint: entrypoint,
+        MetricDefinitions: ['train', 'validation'].map((channel) => ({
+          Name: `${channel}:loss`,
+          Regex: `${channel}-(?:logloss|rmse)=([0-9.eE+-]+)`,
+        })),
+      },
+      'HyperParameters.$': '$.plan.hyperparameters',
+      RoleArn: this.jobRole.roleArn,
+      InputDataConfig: [
+        channel('train', { 'S3Uri.$': '$.features.trainUri' }),
+        channel('validation', { 'S3Uri.$': '$.features.validationUri' }),
+        channel('features', { 'S3Uri.$': '$.features.featuresUri' }),
+        channel('code', { S3Uri: this.code.s3ObjectUrl }),
+      ],
+      OutputDataConfig: { 'S3OutputPath.$': '$.plan.outputUri', CompressionType: 'NONE' },
+      CheckpointConfig: { 'S3Uri.$': '$.plan.checkpointUri' },
+      ResourceConfig: {
+        InstanceType: training.instanceType,
+        InstanceCount: 1,
+        VolumeSizeInGB: training.volumeSizeInGb,
+      },
+      EnableManagedSpotTraining: training.spot,
+      StoppingCondition: {
+        MaxRuntimeInSeconds: training.maxRuntimeSeconds,
+        ...(training.spot ? { MaxWaitTimeInSeconds: training.maxWaitSeconds } : {}),
+      },
+      EnableNetworkIsolation: true,
+      EnableInterContainerTrafficEncryption: false,
+      Tags: [{ Key: 'slipway:model', Value: this.props.model.name }],
+    };
+  }
+
+  /** What Step Functions may do to run the state: CDK writes no policy for a CustomState. */
+  policyStatements(): PolicyStatement[] {
+    const { region, account, partition } = Stack.of(this);
+    return [
+      new PolicyStatement({
+        actions: [
+          'sagemaker:CreateTrainingJob',
+          'sagemaker:DescribeTrainingJob',
+          'sagemaker:StopTrainingJob',
+          'sagemaker:AddTags',
+          'sagemaker:ListTags',
+        ],
+        resources: [
+          `arn:${partition}:sagemaker:${region}:${account}:training-job/${this.props.model.name}-*`,
+        ],
+      }),
+      new PolicyStatement({
+        actions: ['iam:PassRole'],
+        resources: [this.jobRole.roleArn],
+        conditions: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
+      }),
+      new PolicyStatement({
+        actions: ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],
+        resources: [
+          `arn:${partition}:events:${region}:${account}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule`,
+        ],
+      }),
+    ];
+  }
+}
+
+const channel = (name: string, uri: Record<string, string>) => ({
+  ChannelName: name,
+  InputMode: 'File',
+  DataSource: {
+    S3DataSource: { S3DataType: 'S3Prefix', S3DataDistributionType: 'FullyReplicated', ...uri },
+  },
+});

@@ -1,0 +1,261 @@
+import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import {
+  Chain,
+  Choice,
+  Condition,
+  DefinitionBody,
+  type IChainable,
+  JsonPath,
+  LogLevel,
+  type State,
+  StateMachine,
+  Succeed,
+  TaskInput,
+  Wait,
+  WaitTime,
+} from 'aws-cdk-lib/aws-stepfunctions';
+import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import { Construct } from 'constructs';
+import type { TrainingJob } from './training-job.ts';
+
+export interface PipelineSteps {
+  readonly awaitQuiet: IFunction;
+  readonly takeSnapshot: IFunction;
+  readonly validateSnapshot: IFunction;
+  readonly quarantineFiles: IFunction;
+  readonly planTraining: IFunction;
+  readonly buildFeatures: IFunction;
+  readonly evaluateCandidate: IFunction;
+  readonly registerVersion: IFunction;
+  readonly stageVersion: IFunction;
+  readonly promoteVersion: IFunction;
+  readonly finishRun: IFunction;
+}
+
+export interface TrainingPipelineProps {
+  readonly name: PipelineName;
+  readonly steps: PipelineSteps;
+  readonly job: TrainingJob;
+  readonly logRetention: RetentionDays;
+}
+
+/**
+ * A pipeline's name and ARNs, known before it exists: its last step starts the next run, so the step and
+ * the state machine need each other.
+ */
+export class PipelineName {
+  readonly stateMachineName: string;
+  readonly stateMachineArn: string;
+  readonly executionsArn: string;
+
+  constructor(scope: Construct, environment: string, model: string) {
+    const stack = Stack.of(scope);
+    this.stateMachineName = `slipway-${environment}-${model}`;
+    const arn = (resource: string, resourceName: string) =>
+      stack.formatArn({
+        service: 'states',
+        resource,
+        resourceName,
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      });
+    this.stateMachineArn = arn('stateMachine', this.stateMachineName);
+    this.executionsArn = arn('execution', `${this.stateMachineName}:*`);
+  }
+}
+
+type Payload = Record<string, unknown>;
+const runId = JsonPath.stringAt('$.runId');
+
+/**
+ * A model's pipeline: from what lies in landing to the version that is live. Expected outcomes are
+ * chosen on; a failed state fails the run. Input is {runId, model, trigger, from?}: with `from`, the run
+ * enters at that state and the rest of the input is what the state had.
+ */
+export class TrainingPipeline extends Construct {
+  readonly stateMachine: StateMachine;
+  private readonly steps: PipelineSteps;
+  /** The states that a retry can enter at: every one that does something. */
+  private readonly entrances: State[] = [];
+
+  constructor(scope: Construct, id: string, props: TrainingPipelineProps) {
+    super(scope, id);
+    this.steps = props.steps;
+    this.stateMachine = new StateMachine(this, 'StateMachine', {
+      stateMachineName: props.name.stateMachineName,
+      definitionBody: DefinitionBody.fromChainable(this.definition(props.job)),
+      timeout: Duration.days(29),
+      tracingEnabled: true,
+      logs: {
+        destination: new LogGroup(this, 'Logs', {
+          retention: props.logRetention,
+          removalPolicy: RemovalPolicy.DESTROY,
+        }),
+        level: LogLevel.ALL,
+        includeExecutionData: true,
+      },
+    });
+    for (const statement of props.job.policyStatements()) {
+      this.stateMachine.addToRolePolicy(statement);
+    }
+  }
+
+  private definition(job: TrainingJob): IChainable {
+    const ended = new Succeed(this, 'Ended');
+    const finish = (id: string, payload: Payload) =>
+      this.task(id, this.steps.finishRun, '$.finish', payload).next(ended);
+    const first = this.states(job, finish);
+    const entry = new Choice(this, 'EnterAt', {
+      comment: 'A retry enters where the failed run left',
+    });
+    for (const state of this.entrances) {
+      entry.when(
+        Condition.and(Condition.isPresent('$.from'), Condition.stringEquals('$.from', state.id)),
+        state,
+      );
+    }
+    return Chain.start(entry.otherwise(first));
+  }
+
+  /** Builds all states and returns the first. */
+  private states(job: TrainingJob, finish: (id: string, payload: Payload) => Chain): State {
+    const { steps } = this;
+    const plan = (field: string) => JsonPath.stringAt(`$.plan.${field}`);
+    const feature = (field: string) => JsonPath.stringAt(`$.features.${field}`);
+
+    const awaitQuiet = this.task('AwaitQuiet', steps.awaitQuiet, '$.quiet', { runId });
+    const takeSnapshot = this.task('TakeSnapshot', steps.takeSnapshot, '$.snapshot', { runId });
+    const validate = this.task('ValidateSnapshot', steps.validateSnapshot, '$.validation', {
+      runId,
+      manifestKey: JsonPath.stringAt('$.snapshot.manifestKey'),
+    });
+    const quarantine = this.task('QuarantineFiles', steps.quarantineFiles, '$.quarantine', {
+      runId,
+      reportKey: JsonPath.stringAt('$.validation.reportKey'),
+    });
+    const planTraining = this.task('PlanTraining', steps.planTraining, '$.plan', {
+      runId,
+      snapshotId: JsonPath.stringAt('$.snapshot.snapshotId'),
+    });
+    const buildFeatures = this.task('BuildFeatures', steps.buildFeatures, '$.features', {
+      runId,
+      snapshotId: JsonPath.stringAt('$.snapshot.snapshotId'),
+      manifestKey: JsonPath.stringAt('$.snapshot.manifestKey'),
+    });
+    const train = job.state('Train');
+    this.entrances.push(train);
+    const evaluate = this.task('EvaluateCandidate', steps.evaluateCandidate, '$.evaluation', {
+      runId,
+      trainingId: plan('trainingId'),
+      modelArtifacts: JsonPath.stringAt('$.train.ModelArtifacts'),
+      holdoutKey: feature('holdoutKey'),
+      featuresKey: feature('featuresKey'),
+    });
+    const register = this.task('RegisterVersion', steps.registerVersion, '$.registration', {
+      runId,
+      trainingId: plan('trainingId'),
+      trainingJobName: JsonPath.stringAt('$.train.TrainingJobName'),
+      hyperparameters: JsonPath.objectAt('$.plan.hyperparameters'),
+      modelArtifacts: JsonPath.stringAt('$.train.ModelArtifacts'),
+      evaluationKey: JsonPath.stringAt('$.evaluation.evaluationKey'),
+      snapshotId: JsonPath.stringAt('$.snapshot.snapshotId'),
+      manifestKey: JsonPath.stringAt('$.snapshot.manifestKey'),
+      specHash: feature('specHash'),
+      featuresKey: feature('featuresKey'),
+      signatureKey: feature('signatureKey'),
+      rows: JsonPath.objectAt('$.features.rows'),
+    });
+    const version = JsonPath.numberAt('$.registration.version');
+    const stage = this.task('StageVersion', steps.stageVersion, '$.staged', { runId, version });
+    const promote = this.task('PromoteVersion', steps.promoteVersion, '$.live', { runId, version });
+
+    const wait = new Wait(this, 'WaitForQuiet', { time: WaitTime.duration(Duration.seconds(5)) });
+    awaitQuiet.next(
+      new Choice(this, 'IsQuiet')
+        .when(Condition.booleanEquals('$.quiet.settled', true), takeSnapshot)
+        .otherwise(wait.next(awaitQuiet)),
+    );
+    takeSnapshot.next(
+      new Choice(this, 'IsThereData')
+        .when(
+          Condition.and(
+            Condition.stringEquals('$.snapshot.outcome', 'empty'),
+            Condition.isPresent('$.quarantine'),
+          ),
+          finish('FinishQuarantinedAll', this.quarantined()),
+        )
+        .when(
+          Condition.stringEquals('$.snapshot.outcome', 'empty'),
+          finish('FinishNoData', { runId, outcome: 'no_data' }),
+        )
+        .otherwise(validate),
+    );
+    validate.next(
+      new Choice(this, 'IsDataValid')
+        .when(Condition.stringEquals('$.validation.outcome', 'valid'), planTraining)
+        .otherwise(quarantine.next(takeSnapshot)),
+    );
+    planTraining.next(
+      new Choice(this, 'IsTrainingNew')
+        .when(Condition.stringEquals('$.plan.decision', 'train'), buildFeatures)
+        .when(Condition.isPresent('$.quarantine'), finish('FinishQuarantined', this.quarantined()))
+        .otherwise(
+          finish('FinishUnchanged', {
+            runId,
+            outcome: 'unchanged',
+            trainingId: plan('trainingId'),
+          }),
+        ),
+    );
+    buildFeatures.next(train).next(evaluate);
+    evaluate.next(
+      new Choice(this, 'IsCandidateGoodEnough')
+        .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), register)
+        .otherwise(
+          finish('FinishRejected', {
+            runId,
+            outcome: 'rejected',
+            reasons: JsonPath.listAt('$.evaluation.reasons'),
+            trainingId: plan('trainingId'),
+          }),
+        ),
+    );
+    const live = finish('FinishLive', {
+      runId,
+      outcome: 'live',
+      trainingId: plan('trainingId'),
+      version,
+    });
+    register.next(stage).next(promote).next(live);
+    return awaitQuiet;
+  }
+
+  private quarantined(): Payload {
+    return {
+      runId,
+      outcome: 'quarantined',
+      reasons: JsonPath.array(
+        JsonPath.format('see {}', JsonPath.stringAt('$.quarantine.reportKey')),
+      ),
+    };
+  }
+
+  private task(id: string, step: IFunction, resultPath: string, payload: Payload): LambdaInvoke {
+    const task = new LambdaInvoke(this, id, {
+      lambdaFunction: step,
+      payload: TaskInput.fromObject(payload),
+      payloadResponseOnly: true,
+      resultPath,
+    });
+    this.entrances.push(task);
+    // The function's environment died under it: every step can be run again.
+    task.addRetry({
+      errors: ['Runtime.ExitError', 'Lambda.Unknown'],
+      interval: Duration.seconds(1),
+      maxAttempts: 2,
+      backoffRate: 2,
+    });
+    return task;
+  }
+}

@@ -1,0 +1,95 @@
+import { Duration, Size } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { AwaitQuietEnvironment } from '../../lambdas/training/await-quiet.contract.ts';
+import { EvaluateCandidateEnvironment } from '../../lambdas/training/evaluate-candidate.contract.ts';
+import { FinishRunEnvironment } from '../../lambdas/training/finish-run.contract.ts';
+import { PlanTrainingEnvironment } from '../../lambdas/training/plan-training.contract.ts';
+import { HandlerFunction } from '../runtime/handler-function.ts';
+import {
+  grantListing,
+  grantObjects,
+  grantRegistry,
+  type ModelContext,
+} from '../runtime/model-context.ts';
+
+export interface TrainingStepsProps extends ModelContext {
+  readonly trainerSha256: string;
+  readonly trainingImage: string;
+  readonly stateMachineArn: string;
+}
+
+/** The pipeline's steps around a training: wait for quiet, plan, evaluate, finish. */
+export class TrainingSteps extends Construct {
+  readonly awaitQuiet: HandlerFunction<typeof AwaitQuietEnvironment>;
+  readonly planTraining: HandlerFunction<typeof PlanTrainingEnvironment>;
+  readonly evaluateCandidate: HandlerFunction<typeof EvaluateCandidateEnvironment>;
+  readonly finishRun: HandlerFunction<typeof FinishRunEnvironment>;
+
+  constructor(scope: Construct, id: string, props: TrainingStepsProps) {
+    super(scope, id);
+    const { artifacts, data, registry } = props;
+    const { name } = props.model;
+
+    this.awaitQuiet = new HandlerFunction(this, 'AwaitQuiet', {
+      ...props,
+      entry: 'training/await-quiet',
+      contract: AwaitQuietEnvironment,
+      environment: { REGISTRY_TABLE: registry.tableName, MODEL_NAME: name },
+    });
+    grantRegistry(this.awaitQuiet, registry, 'write');
+
+    this.planTraining = new HandlerFunction(this, 'PlanTraining', {
+      ...props,
+      entry: 'training/plan-training',
+      contract: PlanTrainingEnvironment,
+      environment: {
+        REGISTRY_TABLE: registry.tableName,
+        ARTIFACTS_BUCKET: artifacts.bucketName,
+        TRAINER_SHA256: props.trainerSha256,
+        TRAINING_IMAGE: props.trainingImage,
+      },
+    });
+    grantRegistry(this.planTraining, registry, 'write');
+
+    this.evaluateCandidate = new HandlerFunction(this, 'EvaluateCandidate', {
+      ...props,
+      entry: 'training/evaluate-candidate',
+      contract: EvaluateCandidateEnvironment,
+      layers: [props.onnxruntime, props.duckdb],
+      memoryMb: 4_096,
+      timeout: Duration.minutes(15),
+      temporaryStorage: Size.gibibytes(4),
+      environment: { DATA_BUCKET: data.bucketName, ARTIFACTS_BUCKET: artifacts.bucketName },
+    });
+    grantObjects(this.evaluateCandidate, data, ['read'], [`features/${name}/`]);
+    grantListing(this.evaluateCandidate, data, [`features/${name}/`]);
+    grantObjects(this.evaluateCandidate, artifacts, ['read', 'write'], [`jobs/${name}/`]);
+    grantListing(this.evaluateCandidate, artifacts, [`jobs/${name}/`]);
+
+    this.finishRun = new HandlerFunction(this, 'FinishRun', {
+      ...props,
+      entry: 'training/finish-run',
+      contract: FinishRunEnvironment,
+      timeout: Duration.minutes(5),
+      environment: {
+        REGISTRY_TABLE: registry.tableName,
+        ARTIFACTS_BUCKET: artifacts.bucketName,
+        STATE_MACHINE_ARN: props.stateMachineArn,
+        NOTIFICATION_TOPIC_ARN: props.notifications.topicArn,
+        MODEL_NAME: name,
+      },
+    });
+    const ofTheRun = [`jobs/${name}/`, `checkpoints/${name}/`];
+    grantRegistry(this.finishRun, registry, 'write and delete');
+    grantListing(this.finishRun, artifacts, ofTheRun);
+    grantObjects(this.finishRun, artifacts, ['delete'], ofTheRun);
+    props.notifications.grantPublish(this.finishRun);
+    this.finishRun.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['states:StartExecution'],
+        resources: [props.stateMachineArn],
+      }),
+    );
+  }
+}
