@@ -8,7 +8,10 @@ export const LedgerEntry = z.strictObject({
   state: z.enum(['staged', 'live']),
   version: z.int().positive(),
   reason: z.string(),
+  /** A person, or 'pipeline'. */
   by: z.string(),
+  /** Of an entry by the pipeline. */
+  runId: z.string().optional(),
   at: z.string().describe('ISO 8601, UTC'),
 });
 export type LedgerEntry = z.infer<typeof LedgerEntry>;
@@ -19,5 +22,7 @@ export const LedgerHead = z.strictObject({
   sequence: z.int().nonnegative(),
   live: z.int().positive().optional(),
   staged: z.int().positive().optional(),
+  /** Time of the newest entry. */
+  updatedAt: z.string().optional(),
 });
 export type LedgerHead = z.infer<typeof LedgerHead>;

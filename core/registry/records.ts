@@ -49,11 +49,18 @@ export type ModelVersion = z.infer<typeof ModelVersion>;
 
 /** A run is one execution of the model's pipeline. */
 export const RunOutcome = z.enum(['live', 'rejected', 'quarantined', 'unchanged', 'no_data']);
+export type RunOutcome = z.infer<typeof RunOutcome>;
+/** What asked for a run: a file that was dropped, a person, a person's retry of a failed step. */
+export const RunTrigger = z.strictObject({
+  kind: z.enum(['drop', 'person', 'retry']),
+  by: z.string(),
+});
+export type RunTrigger = z.infer<typeof RunTrigger>;
 export const Run = z.strictObject({
   model: z.string(),
   runId: z.string(),
   executionArn: z.string().optional(),
-  trigger: z.strictObject({ kind: z.enum(['drop', 'person', 'retry']), by: z.string() }),
+  trigger: RunTrigger,
   status: z.enum(['RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED']),
   outcome: RunOutcome.optional(),
   /** Why: the gate's reasons, the quarantine report, the error. */
@@ -65,6 +72,25 @@ export const Run = z.strictObject({
   finishedAt: Instant.optional(),
 });
 export type Run = z.infer<typeof Run>;
+
+/** What is known of a training: the same training is never done twice. */
+export const TrainingRecord = z.discriminatedUnion('outcome', [
+  /** A version number is set aside while the version's objects are being copied. */
+  z.strictObject({ outcome: z.literal('reserved'), version: z.int().positive() }),
+  z.strictObject({ outcome: z.literal('registered'), version: z.int().positive() }),
+  z.strictObject({ outcome: z.literal('rejected'), reasons: z.array(z.string()) }),
+]);
+export type TrainingRecord = z.infer<typeof TrainingRecord>;
+
+/** A snapshot that was taken of a model's landing data. */
+export const Dataset = z.strictObject({
+  model: z.string(),
+  snapshotId: Sha256,
+  manifestKey: z.string(),
+  files: z.int().nonnegative(),
+  takenAt: Instant,
+});
+export type Dataset = z.infer<typeof Dataset>;
 
 /** What a node of lineage is; ids are unique within a type and a model. */
 export const NodeType = z.enum(['model', 'version', 'run', 'dataset', 'trainingJob']);

@@ -1,0 +1,41 @@
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+
+export interface Notification {
+  readonly subject: string;
+  readonly text: string;
+  readonly model: string;
+  readonly runId: string;
+  /** What it is about, to filter subscriptions by: 'run-live', 'run-failed', 'files-quarantined', … */
+  readonly kind: string;
+}
+
+const subjectLimit = 100;
+
+/** People who want to hear of a model subscribe to the topic. Rejects with the SDK's errors. */
+export function snsNotifications({
+  topicArn,
+  client = new SNSClient(),
+}: {
+  readonly topicArn: string;
+  readonly client?: SNSClient;
+}) {
+  return {
+    async publish({ subject, text, model, runId, kind }: Notification): Promise<void> {
+      const attribute = (value: string) => ({ DataType: 'String', StringValue: value });
+      await client.send(
+        new PublishCommand({
+          TopicArn: topicArn,
+          // SNS takes one line of ASCII.
+          Subject: subject.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, subjectLimit),
+          Message: text,
+          MessageAttributes: {
+            model: attribute(model),
+            runId: attribute(runId),
+            kind: attribute(kind),
+          },
+        }),
+      );
+    },
+  };
+}
+export type Notifications = ReturnType<typeof snsNotifications>;
