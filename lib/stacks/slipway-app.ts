@@ -1,17 +1,30 @@
 import { App, Tags } from 'aws-cdk-lib';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { Environment } from '../../config/environments.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import type { CallerAuth } from '../inference/inference-api.ts';
+import type { Platform } from '../runtime/native-layer.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
 import { StateStack } from './state-stack.ts';
 
-const retention: Record<Environment['logRetentionDays'], RetentionDays> = {
+const retention = {
   7: RetentionDays.ONE_WEEK,
   30: RetentionDays.ONE_MONTH,
   90: RetentionDays.THREE_MONTHS,
   365: RetentionDays.ONE_YEAR,
 };
+
+/** What differs between environments. */
+export interface Environment {
+  readonly name: string;
+  readonly region: string;
+  readonly quietPeriodSeconds: number;
+  readonly api: CallerAuth;
+  readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], string>>;
+  readonly predictionLogBufferSeconds: number;
+  readonly logRetentionDays: keyof typeof retention;
+  readonly platform: Platform;
+}
 
 const pascalCase = (name: string): string =>
   name.replace(/(^|-)([a-z0-9])/g, (_, _dash, letter: string) => letter.toUpperCase());

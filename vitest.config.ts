@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config';
+
+const seconds = (n: number): number => n * 1000;
+
+const project = (name: string, testTimeout: number, rest: object = {}) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout,
+    hookTimeout: seconds(180),
+    ...rest,
+  },
+});
+
+/** One project per folder of test/: what needs a laptop cloud waits longer, and shares the machine less. */
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', seconds(60)),
+      project('infrastructure', seconds(180)),
+      project('integration', seconds(180), { maxWorkers: 2 }),
+      project('e2e', seconds(1_200), { fileParallelism: false, hookTimeout: seconds(600) }),
+    ],
+  },
+});
