@@ -1,0 +1,100 @@
+import type { z } from 'zod';
+import { sha256 } from '../canonical-json.ts';
+import { FeatureSpec } from '../features/feature-spec.ts';
+import { parseDocument } from '../parse-document.ts';
+import type { ModelVersion } from '../registry/records.ts';
+import type { LoadedVersion, ModelSession } from './loaded-version.ts';
+import { ParitySample, parityFeatures } from './parity-sample.ts';
+import { instancesParser } from './parse-instances.ts';
+import { Signature } from './signature.ts';
+
+/** A version's artifacts are not what was registered, or do not fit together: it must not serve. */
+export class CorruptVersionError extends Error {
+  override readonly name = 'CorruptVersionError';
+}
+
+export interface VersionSource {
+  /** The registry's record of the version. */
+  record(version: number): Promise<ModelVersion>;
+  /** An object of the artifacts bucket. */
+  read(key: string): Promise<Uint8Array>;
+  createSession(onnx: Uint8Array, width: number): Promise<ModelSession>;
+}
+
+type Artifact = 'model.onnx' | 'signature.json' | 'features.json' | 'parity.json';
+
+async function readVerified(
+  source: VersionSource,
+  record: ModelVersion,
+  name: Artifact,
+): Promise<Uint8Array> {
+  const registered = record.artifacts[name];
+  const what = `${name} of ${record.model} version ${record.version}`;
+  if (!registered) throw new CorruptVersionError(`${what} was never registered`);
+  const bytes = await source.read(`${record.artifactsPrefix}${name}`);
+  const found = sha256(bytes);
+  if (found !== registered.sha256) {
+    throw new CorruptVersionError(
+      `${what} has SHA-256 ${found} and was registered with ${registered.sha256}; restore the object`,
+    );
+  }
+  return bytes;
+}
+
+function checkFit(record: ModelVersion, signature: Signature, spec: FeatureSpec, width: number) {
+  const what = `version ${record.version} of ${record.model}`;
+  if (signature.model !== record.model) {
+    throw new CorruptVersionError(`${what} has the signature of model ${signature.model}`);
+  }
+  const { width: declared } = signature.tensor;
+  if (spec.features.length !== declared || width !== declared) {
+    throw new CorruptVersionError(
+      `${what} has a tensor of width ${declared}, ${spec.features.length} features and a parity sample of width ${width}`,
+    );
+  }
+}
+
+/** One run, so that the first caller does not pay for it; it must give what the trainer gave. */
+async function warmUp(session: ModelSession, sample: ParitySample, what: string): Promise<void> {
+  const [answer] = await session.run(parityFeatures(sample, 1), 1);
+  const expected = sample.output.data[0] ?? Number.NaN;
+  if (answer === undefined || !(Math.abs(answer - expected) <= sample.tolerance)) {
+    throw new CorruptVersionError(
+      `${what} answers ${answer} to the first row of its parity sample, where its trainer gave ${expected}`,
+    );
+  }
+}
+
+/**
+ * Loads a version: reads what was registered, verifies each hash, warms the graph up.
+ * @throws CorruptVersionError when the artifacts are not what was registered.
+ */
+export async function loadVersion(source: VersionSource, version: number): Promise<LoadedVersion> {
+  const record = await source.record(version);
+  const json = async <Schema extends z.ZodType>(name: Artifact, schema: Schema) => {
+    const text = new TextDecoder().decode(await readVerified(source, record, name));
+    return parseDocument(schema, JSON.parse(text), `${name} of ${record.model} v${version}`);
+  };
+  const [onnx, signature, spec, sample] = await Promise.all([
+    readVerified(source, record, 'model.onnx'),
+    json('signature.json', Signature),
+    json('features.json', FeatureSpec),
+    json('parity.json', ParitySample),
+  ]);
+  checkFit(record, signature, spec, sample.input.shape[1]);
+  const session = await source.createSession(onnx, signature.tensor.width);
+  try {
+    await warmUp(session, sample, `version ${version} of ${record.model}`);
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+  return {
+    model: record.model,
+    version,
+    signature,
+    spec,
+    parse: instancesParser(signature),
+    session,
+  };
+}

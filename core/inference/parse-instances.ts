@@ -1,0 +1,123 @@
+import { type RawValue, shownValue, type ValueCheck, valueCheck } from './check-value.ts';
+import { InvalidRequestError } from './invalid-request-error.ts';
+import { isObject, type JsonObject, parseJsonBody, writtenKeys } from './parse-json-body.ts';
+import type { Signature } from './signature.ts';
+
+/** Rows of one request, kept within Lambda's reply size and one put of the prediction log. */
+export const maximumInstances = 1_000;
+/** Enough to see a pattern; a request with one mistake in every row need not be told each. */
+const maximumProblems = 100;
+
+/** The rows of a request by column: each column has one value per row, null where it was left out. */
+export interface Instances {
+  readonly rows: number;
+  readonly columns: Readonly<Record<string, readonly RawValue[]>>;
+}
+
+interface Field {
+  readonly check: ValueCheck;
+  readonly mayBeAbsent: boolean;
+  readonly type: string;
+}
+
+function fieldsOf(signature: Signature): Map<string, Field> {
+  const fields = new Map<string, Field>();
+  for (const column of signature.passthrough) {
+    const check = valueCheck({ ...column, nullable: true });
+    fields.set(column.name, { check, mayBeAbsent: true, type: column.type });
+  }
+  for (const column of signature.inputs) {
+    const field = { check: valueCheck(column), mayBeAbsent: column.nullable, type: column.type };
+    fields.set(column.name, field);
+  }
+  return fields;
+}
+
+/** Writes one instance into its columns and tells what is wrong with it. */
+function readInstance(
+  instance: JsonObject,
+  fields: ReadonlyMap<string, Field>,
+  columns: Record<string, RawValue[]>,
+): string[] {
+  const problems: string[] = [];
+  for (const [name, field] of fields) {
+    const present = Object.hasOwn(instance, name);
+    if (!present && !field.mayBeAbsent) problems.push(`${name}: is missing; send a ${field.type}`);
+    const value = present ? instance[name] : null;
+    const problem = present ? field.check(value) : undefined;
+    if (problem !== undefined) problems.push(`${name}: ${problem}`);
+    columns[name]?.push(value as RawValue);
+  }
+  for (const name of Object.keys(instance)) {
+    if (fields.has(name)) continue;
+    const known = [...fields.keys()].join(', ');
+    problems.push(`${JSON.stringify(name.slice(0, 80))}: is not a known field; use ${known}`);
+  }
+  return problems;
+}
+
+function checkedList(value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) {
+    throw new InvalidRequestError([
+      `instances: send an array of objects (received ${shownValue(value)})`,
+    ]);
+  }
+  if (value.length === 0) {
+    throw new InvalidRequestError(['instances: send at least one instance (received none)']);
+  }
+  if (value.length > maximumInstances) {
+    throw new InvalidRequestError([
+      `instances: send at most ${maximumInstances} per request, the others in further requests (received ${value.length})`,
+    ]);
+  }
+  return value;
+}
+
+/** Fills the columns and tells what is wrong, up to a limit. */
+function readInstances(
+  list: readonly unknown[],
+  fields: ReadonlyMap<string, Field>,
+  columns: Record<string, RawValue[]>,
+): string[] {
+  const problems: string[] = [];
+  for (const [index, instance] of list.entries()) {
+    if (problems.length >= maximumProblems) break;
+    const found = isObject(instance)
+      ? readInstance(instance, fields, columns).map((problem) => `.${problem}`)
+      : [`: send an object (received ${shownValue(instance)})`];
+    for (const problem of found) problems.push(`instances[${index}]${problem}`);
+  }
+  return problems;
+}
+
+/** JSON.parse keeps the last of two equal keys; which one the caller meant is not ours to guess. */
+function checkKeysWrittenOnce(body: string, list: readonly unknown[]): void {
+  const parsed = list.reduce<number>(
+    (sum, instance) => sum + Object.keys(Object(instance)).length,
+    1,
+  );
+  if (writtenKeys(body) !== parsed) {
+    throw new InvalidRequestError([
+      'the body has an object that names a field twice; send each field once',
+    ]);
+  }
+}
+
+/**
+ * Makes the parser of a model's `{"instances": [{…raw named fields}]}` bodies.
+ * The parser throws InvalidRequestError naming instance, field, value and fix of what is wrong; values
+ * of sensitive columns are not told.
+ */
+export function instancesParser(signature: Signature): (body: string) => Instances {
+  const fields = fieldsOf(signature);
+  const example = `{"instances": [{${signature.inputs.map(({ name }) => `"${name}": …`).join(', ')}}]}`;
+  return (body) => {
+    const list = checkedList(parseJsonBody(body, 'instances', example));
+    const columns: Record<string, RawValue[]> = Object.create(null);
+    for (const name of fields.keys()) columns[name] = [];
+    const problems = readInstances(list, fields, columns);
+    if (problems.length > 0) throw new InvalidRequestError(problems);
+    checkKeysWrittenOnce(body, list);
+    return { rows: list.length, columns };
+  };
+}

@@ -1,0 +1,55 @@
+import { InvalidRequestError } from './invalid-request-error.ts';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * Parses a body that must be a JSON object with one field.
+ * @throws InvalidRequestError naming what is wrong and what to send, quoting nothing of the body.
+ */
+export function parseJsonBody(text: string, field: string, example: string): unknown {
+  const fix = `send ${example}`;
+  if (text.trim() === '') throw new InvalidRequestError([`the body is empty; ${fix}`]);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new InvalidRequestError([
+      `the body is not JSON (NaN, Infinity, comments and trailing commas are not); ${fix}`,
+    ]);
+  }
+  if (!isObject(body)) throw new InvalidRequestError([`the body is not a JSON object; ${fix}`]);
+  const problems = Object.keys(body)
+    .filter((name) => name !== field)
+    .map((name) => `${JSON.stringify(name.slice(0, 80))}: is not a known field; remove it`);
+  if (!Object.hasOwn(body, field)) problems.unshift(`${field}: is missing; ${fix}`);
+  if (problems.length > 0) throw new InvalidRequestError(problems);
+  return body[field];
+}
+
+/** Index of the quote that closes the string opened at `start`. */
+function closingQuote(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  for (;;) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === 92) backslashes++;
+    if (backslashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+}
+
+/**
+ * How many keys a valid JSON text writes down. A key that an object holds twice is parsed once, so
+ * that comparing this with the number of parsed keys finds it, which JSON.parse alone does not.
+ */
+export function writtenKeys(text: string): number {
+  let keys = 0;
+  for (let i = text.indexOf('"'); i !== -1; i = text.indexOf('"', i)) {
+    i = closingQuote(text, i) + 1;
+    while (text.charCodeAt(i) <= 32) i++;
+    if (text.charCodeAt(i) === 58) keys++;
+  }
+  return keys;
+}

@@ -1,0 +1,139 @@
+import type { FeatureSpec } from '../features/feature-spec.ts';
+import type { RawValue } from './check-value.ts';
+import { InvalidRequestError } from './invalid-request-error.ts';
+import type { LoadedVersion } from './loaded-version.ts';
+import type { Instances } from './parse-instances.ts';
+import { predictionIds, sortableId } from './prediction-id.ts';
+import type { PredictionRecord } from './prediction-record.ts';
+import type { Signature } from './signature.ts';
+
+/** A version gave something that is no prediction: a fault of the model, not of its caller. */
+export class PredictionFaultError extends Error {
+  override readonly name = 'PredictionFaultError';
+}
+
+/** Body of a reply to `:predict`: the KServe V1 form, with an id per prediction and the version. */
+export interface PredictReply {
+  readonly predictions: readonly number[];
+  readonly prediction_ids: readonly string[];
+  readonly model_name: string;
+  readonly model_version: string;
+}
+
+export interface PredictRequest {
+  readonly body: string;
+  readonly requestId: string;
+}
+
+export interface Prediction {
+  readonly reply: PredictReply;
+  /** One per row, for the prediction log. */
+  readonly records: readonly PredictionRecord[];
+}
+
+/** Row-major FP32 features of raw columns, NaN = missing. */
+export type ComputeFeatures = (spec: FeatureSpec, instances: Instances) => Float32Array;
+
+/** A raw number may be finite and yet too large for the model's 32 bits. */
+function checkRange(features: Float32Array, spec: FeatureSpec): void {
+  const at = features.findIndex((value) => value === Infinity || value === -Infinity);
+  if (at === -1) return;
+  const width = spec.features.length;
+  const column = spec.features[at % width]?.column;
+  throw new InvalidRequestError([
+    `instances[${Math.floor(at / width)}].${column}: send a number within the range of 32-bit floating point, ±3.4e38`,
+  ]);
+}
+
+function checkPredictions(predictions: Float32Array, rows: number, version: LoadedVersion): void {
+  const what = `version ${version.version} of ${version.model}`;
+  if (predictions.length !== rows) {
+    throw new PredictionFaultError(
+      `${what} gave ${predictions.length} predictions for ${rows} rows`,
+    );
+  }
+  const at = predictions.findIndex((value) => !Number.isFinite(value));
+  if (at !== -1) throw new PredictionFaultError(`${what} gave ${predictions[at]} for row ${at}`);
+}
+
+/** What the log leaves out: sensitive columns, and the features that are computed from them. */
+function loggedNames(signature: Signature, spec: FeatureSpec) {
+  const columns = [...signature.inputs, ...signature.passthrough];
+  const sensitive = new Set(columns.filter((column) => column.sensitive).map(({ name }) => name));
+  const inputs = columns.map(({ name }) => name).filter((name) => !sensitive.has(name));
+  const features = spec.features.flatMap(({ name, column }, index) =>
+    sensitive.has(column) ? [] : [{ name, index }],
+  );
+  const entityKey = signature.entityKey;
+  return {
+    inputs,
+    features,
+    entityKey: entityKey !== undefined && !sensitive.has(entityKey) ? entityKey : undefined,
+  };
+}
+
+interface Answered {
+  readonly instances: Instances;
+  readonly features: Float32Array;
+  readonly predictions: Float32Array;
+  readonly ids: readonly string[];
+  readonly requestId: string;
+  readonly at: Date;
+  readonly latencyMs: number;
+}
+
+function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord[] {
+  const { instances, features, predictions, ids, requestId, latencyMs } = answered;
+  const names = loggedNames(version.signature, version.spec);
+  const width = version.spec.features.length;
+  const predictedAt = answered.at.toISOString();
+  const value = (column: string, row: number): RawValue => instances.columns[column]?.[row] ?? null;
+  return ids.map((predictionId, row) => ({
+    predictionId,
+    requestId,
+    model: version.model,
+    version: version.version,
+    predictedAt,
+    entityKey: names.entityKey === undefined ? null : value(names.entityKey, row),
+    inputs: Object.fromEntries(names.inputs.map((name) => [name, value(name, row)])),
+    features: Object.fromEntries(
+      names.features.map(({ name, index }) => {
+        const feature = features[row * width + index] ?? Number.NaN;
+        return [name, Number.isNaN(feature) ? null : feature];
+      }),
+    ),
+    prediction: predictions[row] ?? Number.NaN,
+    latencyMs,
+  }));
+}
+
+/**
+ * Answers one request with one version: parse, validate, features, one run over all rows, reply.
+ * @throws InvalidRequestError where the request is wrong.
+ * @throws PredictionFaultError where the model gives no number.
+ */
+export async function predict(
+  version: LoadedVersion,
+  request: PredictRequest,
+  computeFeatures: ComputeFeatures,
+): Promise<Prediction> {
+  const instances = version.parse(request.body);
+  const startedAt = performance.now();
+  const at = new Date();
+  const features = computeFeatures(version.spec, instances);
+  checkRange(features, version.spec);
+  const predictions = await version.session.run(features, instances.rows);
+  checkPredictions(predictions, instances.rows, version);
+  const latencyMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
+  const ids = predictionIds(version, sortableId(at.getTime()), instances.rows);
+  const answered = { instances, features, predictions, ids, at, latencyMs };
+  return {
+    reply: {
+      predictions: Array.from(predictions),
+      prediction_ids: ids,
+      model_name: version.model,
+      model_version: String(version.version),
+    },
+    records: recordsOf(version, { ...answered, requestId: request.requestId }),
+  };
+}
