@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
+const rooms = 'bin cli config models lib lambdas containers core adapters local test'.split(' ');
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
 
 interface Count {
@@ -136,7 +137,7 @@ const steps: Step[] = [
   check('lint', ['biome', 'check', '.']),
   check(
     'layers',
-    ['depcruise', '.', '--config', '.dependency-cruiser.json'],
+    ['depcruise', ...rooms, '--config', '.dependency-cruiser.json'],
     // A cruise that saw nothing has proved nothing.
     ({ code, output }) => code === 0 && /\(([1-9]\d{1,}) modules/.test(output),
   ),
