@@ -122,7 +122,9 @@ def add_event(execution: dict, event_type: str, details: dict | None = None) -> 
         number = len(execution["events"]) + 1
         event = {"id": number, "previousEventId": _previous.get(), "type": event_type, "timestamp": sfn.now_iso()}
         event.update(details or {})
-        execution["events"].append(event)
+        # A branch that notices the end a moment late adds nothing to what has ended.
+        if execution["status"] == "RUNNING" or event_type.startswith("Execution"):
+            execution["events"].append(event)
     _previous.set(number)
     return event
 
