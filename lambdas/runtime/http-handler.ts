@@ -1,7 +1,7 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
-import { InvalidDocumentError } from '../../core/parse-document.ts';
+import { NotLiveError, NoVersionLoadedError } from '../../core/inference/live-versions.ts';
 import { HttpError } from './http-error.ts';
 import { errorFields, log } from './log.ts';
 
@@ -68,8 +68,9 @@ function request(event: APIGatewayProxyEvent, context: Context): HttpRequest {
 /** What a caller sees of a failure. Only what is their own to mend is told; the rest is in the log. */
 function failureReply(error: unknown, requestId: string): HttpReply {
   if (error instanceof InvalidRequestError) return { status: 400, body: { error: error.message } };
-  if (error instanceof InvalidDocumentError) {
-    return { status: 400, body: { error: error.problems.join('; ') } };
+  if (error instanceof NotLiveError) return { status: 404, body: { error: error.message } };
+  if (error instanceof NoVersionLoadedError) {
+    return { status: 503, body: { error: error.message }, headers: { 'Retry-After': '5' } };
   }
   if (error instanceof HttpError) {
     return { status: error.status, body: { error: error.message }, headers: error.headers };

@@ -1,0 +1,106 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
+import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
+import { createOnnxSession } from '../../adapters/onnx-session.ts';
+import { s3Objects } from '../../adapters/s3-objects.ts';
+import { computeFeatures } from '../../core/features/compute-features.ts';
+import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
+import { loadVersion } from '../../core/inference/load-version.ts';
+import { type Prediction, predict } from '../../core/inference/predict.ts';
+import { parseEnvironment } from '../runtime/environment.ts';
+import { HttpError } from '../runtime/http-error.ts';
+import { type HttpReply, type HttpRequest, httpHandler } from '../runtime/http-handler.ts';
+import { errorFields } from '../runtime/log.ts';
+import { countMetrics } from '../runtime/metrics.ts';
+import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
+
+const environment = parseEnvironment(PredictEnvironment, process.env);
+const model = environment.MODEL_NAME;
+
+// A registry that hangs must fail while there is still time to answer.
+const dynamodb = new DynamoDBClient({
+  maxAttempts: 2,
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000 },
+});
+const table = { tableName: environment.REGISTRY_TABLE, client: dynamodb };
+const ledger = dynamodbLedger(table);
+const registry = dynamodbRegistry(table);
+const artifacts = s3Objects({ bucket: environment.ARTIFACTS_BUCKET });
+const predictionLog = firehosePredictionLog({
+  stream: environment.PREDICTION_STREAM,
+  deadlineMs: 20,
+});
+
+function reportFailure({ what, version, error }: Failure): void {
+  const counts = { [PredictMetrics.loadFailures]: what === 'load' ? 1 : 0 };
+  const fields = { what, version, ...errorFields(error) };
+  countMetrics(model, counts, 'error', 'the last good version goes on serving', fields);
+}
+
+const versions = new LiveVersions({
+  model,
+  head: () => ledger.head(model),
+  formerlyLive: async () => {
+    const entries = await ledger.entries(model);
+    const live = entries.filter(({ state }) => state === 'live').map(({ version }) => version);
+    return [...new Set(live.reverse())];
+  },
+  load: (version) =>
+    loadVersion(
+      {
+        record: (number) => registry.getVersion(model, number),
+        read: artifacts.get,
+        createSession: createOnnxSession,
+      },
+      version,
+    ),
+  onFailure: reportFailure,
+});
+
+// Lambda gives more processor time before the first request than for it. What goes wrong here is
+// reported, and tried again for the first request.
+versions.use(async () => undefined).catch(() => undefined);
+
+function logPrediction({ records }: Prediction, outcome: LogOutcome, requestId: string): void {
+  const { late, failed, error } = outcome;
+  const [first] = records;
+  countMetrics(
+    model,
+    { [PredictMetrics.logFailures]: late + failed },
+    late + failed > 0 ? 'warn' : 'info',
+    'predicted',
+    {
+      requestId,
+      version: first?.version,
+      rows: records.length,
+      latencyMs: first?.latencyMs,
+      log: { sent: outcome.sent, late, failed },
+      ...(error === undefined ? {} : errorFields(error)),
+    },
+  );
+}
+
+async function answer({ body, requestId }: HttpRequest): Promise<HttpReply> {
+  const prediction = await versions.use((version) =>
+    predict(version, { body, requestId }, computeFeatures),
+  );
+  const outcome = await predictionLog.put(prediction.records);
+  logPrediction(prediction, outcome, requestId);
+  return { status: 200, body: { ...prediction.reply } };
+}
+
+async function readiness(): Promise<HttpReply> {
+  const ready = await versions.use(async () => true).catch(() => false);
+  return { status: 200, body: { name: model, ready } };
+}
+
+export const handler = httpHandler(async (request) => {
+  const route = `${request.method} ${request.path}`;
+  if (route === `POST /v1/models/${model}:predict`) return answer(request);
+  if (route === `GET /v1/models/${model}`) return readiness();
+  throw new HttpError(
+    404,
+    `there is nothing at ${route.slice(0, 200)}; use POST /v1/models/${model}:predict or GET /v1/models/${model}`,
+  );
+});
