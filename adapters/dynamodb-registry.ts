@@ -22,10 +22,10 @@ import {
 export interface FinishedRun {
   readonly status: 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
   readonly finishedAt: string;
-  readonly outcome?: RunOutcome;
-  readonly reasons?: readonly string[];
-  readonly version?: number;
-  readonly trainingId?: string;
+  readonly outcome?: RunOutcome | undefined;
+  readonly reasons?: readonly string[] | undefined;
+  readonly version?: number | undefined;
+  readonly trainingId?: string | undefined;
 }
 
 const modelPk = (model: string) => `MODEL#${model}`;

@@ -75,8 +75,14 @@ const changeAttempts = 100;
 const inputLimitBytes = 262_144;
 /** An execution that was seen so long ago is looked for again: events of its end may get lost. */
 const seenForMs = 30_000;
+const gone: Pick<Execution, 'status' | 'error' | 'cause'> = {
+  status: 'FAILED',
+  error: 'ExecutionDoesNotExist',
+};
 
-async function change(control: RunControl, event: LockEvent): Promise<LockDecision> {
+type LockControl = Pick<RunControl, 'locks' | 'model' | 'now'>;
+
+async function change(control: LockControl, event: LockEvent): Promise<LockDecision> {
   const { locks, model, now } = control;
   for (let attempt = 0; attempt < changeAttempts; attempt += 1) {
     const held = await locks.read(model);
@@ -116,7 +122,6 @@ async function checkHolder(control: RunControl): Promise<void> {
   if (lock?.seenAt === undefined) return;
   if (Date.parse(control.now()) - Date.parse(lock.seenAt) < seenForMs) return;
   const { runId } = lock;
-  const gone = { status: 'FAILED', error: 'ExecutionDoesNotExist' } as const;
   const { status, error, cause } = (await control.executions.find(runId)) ?? gone;
   if (status === 'RUNNING') await change(control, { kind: 'seen', runId });
   else await releaseRun(control, { runId, status, error, cause });
@@ -174,7 +179,7 @@ async function ask(
  * True when no drop came for the quiet period: from then on, drops belong to the next run.
  * @throws RunLockNotHeldError
  */
-export async function awaitQuiet(control: RunControl, runId: string): Promise<boolean> {
+export async function awaitQuiet(control: LockControl, runId: string): Promise<boolean> {
   const { answer, lock } = await change(control, { kind: 'polled', runId });
   if (answer.outcome === 'not_held') {
     throw new RunLockNotHeldError(

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { hashOf } from '../canonical-json.ts';
+import { type ModelDefinition, modelHash } from '../model/define-model.ts';
+import type { TrainingRecord } from '../registry/records.ts';
 
 /** What makes a training the same training: its version is found again instead of trained again. */
 export const trainingId = (identity: {
@@ -20,3 +22,75 @@ export const TrainingPlan = z.strictObject({
   hyperparameters: z.record(z.string(), z.string()),
 });
 export type TrainingPlan = z.infer<typeof TrainingPlan>;
+
+/** Where a training's own objects lie in the artifacts bucket until it is registered or rejected. */
+export const trainingPrefixes = (model: string, id: string) => ({
+  output: `jobs/${model}/${id}/`,
+  checkpoints: `checkpoints/${model}/${id}/`,
+});
+
+/**
+ * SageMaker never forgets a job's name, so each run has its own for the same training; 63 letters,
+ * digits and dashes at most.
+ */
+export const trainingJobName = (model: string, id: string, runId: string): string =>
+  `${model}-${id.slice(0, 8)}-${runId.slice(runId.lastIndexOf('-') + 1)}`;
+
+/** SageMaker's hyperparameters are texts; what the platform sets wins over the user's of that name. */
+export function hyperparametersOf({
+  training,
+  evaluation,
+}: Pick<ModelDefinition, 'training' | 'evaluation'>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries({
+      ...training.hyperparameters,
+      trainer: training.trainer,
+      task: evaluation.task,
+      seed: training.seed,
+      checkpoint_interval_seconds: training.checkpointIntervalSeconds,
+    }).map(([name, value]) => [name, String(value)]),
+  );
+}
+
+export interface PlanInput {
+  readonly definition: ModelDefinition;
+  readonly runId: string;
+  readonly snapshotId: string;
+  readonly trainerSha256: string;
+  readonly trainingImage: string;
+  readonly artifactsBucket: string;
+}
+
+/** The training that a snapshot asks for, before it is known whether it was done already. */
+export function planTraining(input: PlanInput): Omit<TrainingPlan, 'decision'> {
+  const { definition, runId, snapshotId, trainerSha256, trainingImage, artifactsBucket } = input;
+  const { name } = definition;
+  const id = trainingId({
+    snapshotId,
+    modelHash: modelHash(definition),
+    trainerSha256,
+    trainingImage,
+  });
+  const { output, checkpoints } = trainingPrefixes(name, id);
+  return {
+    trainingId: id,
+    trainingJobName: trainingJobName(name, id, runId),
+    outputUri: `s3://${artifactsBucket}/${output}`,
+    checkpointUri: `s3://${artifactsBucket}/${checkpoints}`,
+    hyperparameters: hyperparametersOf(definition),
+  };
+}
+
+/**
+ * Whether there is anything left to do for a training. A registered version that was never live was
+ * left behind by a run that broke before delivery: the way through training takes up its checkpoint
+ * and finds the same version again.
+ */
+export function trainingDecision(
+  known: TrainingRecord | undefined,
+  everLive: readonly number[],
+): TrainingPlan['decision'] {
+  if (!known || known.outcome === 'reserved') return 'train';
+  if (known.outcome === 'rejected') return 'unchanged';
+  return everLive.some((version) => version >= known.version) ? 'unchanged' : 'train';
+}

@@ -17,3 +17,4 @@ export const ReleaseRunEvent = z.object({
     cause: z.string().nullish(),
   }),
 });
+export const ReleaseRunResult = z.object({ nextRunId: z.string().optional() });

@@ -1,0 +1,20 @@
+import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { s3Objects } from '../../adapters/s3-objects.ts';
+import { snsNotifications } from '../../adapters/sns-notifications.ts';
+import { parseEnvironment } from '../runtime/environment.ts';
+import { stepHandler } from '../runtime/step-handler.ts';
+import { connectRunControl } from './connect-run-control.ts';
+import { FinishRunEnvironment, FinishRunEvent, FinishRunResult } from './finish-run.contract.ts';
+import { finishRun } from './finish-run.ts';
+
+const environment = parseEnvironment(FinishRunEnvironment, process.env);
+const parts = {
+  control: connectRunControl(environment),
+  registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
+  artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
+  notifications: snsNotifications({ topicArn: environment.NOTIFICATION_TOPIC_ARN }),
+};
+
+export const handler = stepHandler({ event: FinishRunEvent, result: FinishRunResult }, (event) =>
+  finishRun(parts, event),
+);

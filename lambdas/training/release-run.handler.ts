@@ -1,0 +1,20 @@
+import { snsNotifications } from '../../adapters/sns-notifications.ts';
+import { parseEnvironment } from '../runtime/environment.ts';
+import { stepHandler } from '../runtime/step-handler.ts';
+import { connectRunControl } from './connect-run-control.ts';
+import {
+  ReleaseRunEnvironment,
+  ReleaseRunEvent,
+  ReleaseRunResult,
+} from './release-run.contract.ts';
+import { releaseBrokenRun } from './release-run.ts';
+
+const environment = parseEnvironment(ReleaseRunEnvironment, process.env);
+const parts = {
+  control: connectRunControl(environment),
+  notifications: snsNotifications({ topicArn: environment.NOTIFICATION_TOPIC_ARN }),
+};
+
+export const handler = stepHandler({ event: ReleaseRunEvent, result: ReleaseRunResult }, (event) =>
+  releaseBrokenRun(parts, event),
+);

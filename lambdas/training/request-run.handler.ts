@@ -1,0 +1,16 @@
+import { parseEnvironment } from '../runtime/environment.ts';
+import { stepHandler } from '../runtime/step-handler.ts';
+import { connectRunControl } from './connect-run-control.ts';
+import {
+  RequestRunEnvironment,
+  RequestRunEvent,
+  RequestRunResult,
+} from './request-run.contract.ts';
+import { takeRequest } from './request-run.ts';
+
+const environment = parseEnvironment(RequestRunEnvironment, process.env);
+const control = connectRunControl(environment);
+
+export const handler = stepHandler({ event: RequestRunEvent, result: RequestRunResult }, (event) =>
+  takeRequest(control, environment.QUIET_PERIOD_SECONDS, event),
+);
