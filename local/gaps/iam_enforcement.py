@@ -33,6 +33,7 @@ def install() -> None:
     _verify_the_account_key()
     _verify_the_body()
     _let_made_up_roles_pass()
+    _take_loopback_for_tls()
 
 
 def _verify_the_account_key() -> None:
@@ -91,3 +92,14 @@ def _let_made_up_roles_pass() -> None:
         raise RuntimeError("iam_evaluator.validate_role_arn is gone")
     iam_evaluator.validate_role_arn = lambda role_arn: None
     iam_evaluator._gather_role_policies = gather_or_allow
+
+
+def _take_loopback_for_tls() -> None:
+    # Nothing leaves the machine, and there is no certificate: policies that refuse plain HTTP
+    # (aws:SecureTransport) would refuse every request.
+    pin = app.pin_request_origin
+
+    def pin_as_tls(source_ip, secure_transport):
+        pin(source_ip, secure_transport or source_ip in ("127.0.0.1", "::1"))
+
+    app.pin_request_origin = pin_as_tls

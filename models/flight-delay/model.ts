@@ -30,7 +30,13 @@ export default defineModel({
   },
   training: {
     trainer: 'xgboost',
-    hyperparameters: { num_round: 200, eta: 0.1, max_depth: 6, subsample: 0.8, min_child_weight: 10 },
+    hyperparameters: {
+      num_round: 200,
+      eta: 0.1,
+      max_depth: 6,
+      subsample: 0.8,
+      min_child_weight: 10,
+    },
     instanceType: 'ml.m5.xlarge',
     spot: true,
     maxRuntimeSeconds: 1_800,
