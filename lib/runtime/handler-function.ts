@@ -1,4 +1,5 @@
 import { Duration, RemovalPolicy, type Size } from 'aws-cdk-lib';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   Architecture,
   Code,
@@ -37,7 +38,18 @@ export interface HandlerFunctionProps<Contract extends z.ZodObject> {
 /** A handler as a Lambda function: bundled, with a log group that forgets, on Lambda's Node 24. */
 export class HandlerFunction<Contract extends z.ZodObject> extends LambdaFunction {
   constructor(scope: Construct, id: string, props: HandlerFunctionProps<Contract>) {
+    const logGroup = new LogGroup(scope, `${id}Logs`, {
+      retention: props.logRetention,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    // A role of its own that writes to its own log group, instead of the managed policy for all groups.
+    const role = new Role(scope, `${id}Role`, {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+    });
+    logGroup.grantWrite(role);
     super(scope, id, {
+      role,
+      logGroup,
       code: Code.fromAsset(bundleHandler(props.entry, props.model)),
       handler: 'index.handler',
       runtime: Runtime.NODEJS_24_X,
@@ -47,10 +59,6 @@ export class HandlerFunction<Contract extends z.ZodObject> extends LambdaFunctio
       layers: props.layers,
       environment: props.environment,
       ephemeralStorageSize: props.temporaryStorage,
-      logGroup: new LogGroup(scope, `${id}Logs`, {
-        retention: props.logRetention,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
     });
   }
 }

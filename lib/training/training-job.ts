@@ -43,7 +43,13 @@ export class TrainingJob extends Construct {
     grantListing(role, data, [`features/${model.name}/`]);
     grantObjects(role, artifacts, ['read', 'write', 'delete'], own);
     grantListing(role, artifacts, own);
-    this.code.grantRead(role);
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['s3:GetObject'],
+        resources: [this.code.bucket.arnForObjects(this.code.s3ObjectKey)],
+      }),
+    );
+    grantListing(role, this.code.bucket, [this.code.s3ObjectKey]);
     role.addToPolicy(
       new PolicyStatement({
         actions: [
