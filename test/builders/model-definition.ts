@@ -1,7 +1,9 @@
 import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
 
 /** A small valid definition; a test changes what it is about. */
-export const aModelDefinition = (changes: Partial<ModelDefinitionInput> = {}): ModelDefinitionInput => ({
+export const aModelDefinition = (
+  changes: Partial<ModelDefinitionInput> = {},
+): ModelDefinitionInput => ({
   name: 'churn',
   data: {
     columns: {
