@@ -1,6 +1,5 @@
+import { type RawValue, timestampMicros } from '../features/raw-values.ts';
 import type { Column } from '../model/data-section.ts';
-
-export type RawValue = string | number | boolean | null;
 
 /** What is wrong with a value, with the fix; undefined where nothing is. */
 export type ValueCheck = (value: unknown) => string | undefined;
@@ -16,9 +15,6 @@ export function shownValue(value: unknown): string {
   return text.length > longestShown ? `${text.slice(0, longestShown - 1)}…` : text;
 }
 
-const isTimestamp = (value: string): boolean =>
-  /^\d{4}-\d{2}-\d{2}/.test(value) && !Number.isNaN(Date.parse(value));
-
 const checkType: Record<Column['type'], ValueCheck> = {
   string: (value) => (typeof value === 'string' ? undefined : 'send a string'),
   boolean: (value) => (typeof value === 'boolean' ? undefined : 'send true or false'),
@@ -27,7 +23,7 @@ const checkType: Record<Column['type'], ValueCheck> = {
   integer: (value) =>
     Number.isSafeInteger(value) ? undefined : 'send an integer between -(2^53 - 1) and 2^53 - 1',
   timestamp: (value) =>
-    typeof value === 'string' && isTimestamp(value)
+    typeof value === 'string' && timestampMicros(value) !== undefined
       ? undefined
       : 'send an ISO 8601 string, as in 2026-05-31 or 2026-05-31T14:30:00Z',
 };

@@ -1,4 +1,5 @@
-import { type RawValue, shownValue, type ValueCheck, valueCheck } from './check-value.ts';
+import type { RawColumns, RawValue } from '../features/raw-values.ts';
+import { shownValue, type ValueCheck, valueCheck } from './check-value.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
 import { isObject, type JsonObject, parseJsonBody, writtenKeys } from './parse-json-body.ts';
 import type { Signature } from './signature.ts';
@@ -11,7 +12,7 @@ const maximumProblems = 100;
 /** The rows of a request by column: each column has one value per row, null where it was left out. */
 export interface Instances {
   readonly rows: number;
-  readonly columns: Readonly<Record<string, readonly RawValue[]>>;
+  readonly columns: RawColumns;
 }
 
 interface Field {

@@ -1,5 +1,6 @@
+import { computeFeatures } from '../features/compute-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
-import type { RawValue } from './check-value.ts';
+import type { RawValue } from '../features/raw-values.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import type { Instances } from './parse-instances.ts';
@@ -30,9 +31,6 @@ export interface Prediction {
   /** One per row, for the prediction log. */
   readonly records: readonly PredictionRecord[];
 }
-
-/** Row-major FP32 features of raw columns, NaN = missing. */
-export type ComputeFeatures = (spec: FeatureSpec, instances: Instances) => Float32Array;
 
 /** A raw number may be finite and yet too large for the model's 32 bits. */
 function checkRange(features: Float32Array, spec: FeatureSpec): void {
@@ -115,7 +113,6 @@ function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord
 export async function predict(
   version: LoadedVersion,
   request: PredictRequest,
-  computeFeatures: ComputeFeatures,
 ): Promise<Prediction> {
   const instances = version.parse(request.body);
   const startedAt = performance.now();

@@ -4,7 +4,6 @@ import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
-import { computeFeatures } from '../../core/features/compute-features.ts';
 import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
 import { type Prediction, predict } from '../../core/inference/predict.ts';
@@ -82,9 +81,7 @@ function logPrediction({ records }: Prediction, outcome: LogOutcome, requestId: 
 }
 
 async function answer({ body, requestId }: HttpRequest): Promise<HttpReply> {
-  const prediction = await versions.use((version) =>
-    predict(version, { body, requestId }, computeFeatures),
-  );
+  const prediction = await versions.use((version) => predict(version, { body, requestId }));
   const outcome = await predictionLog.put(prediction.records);
   logPrediction(prediction, outcome, requestId);
   return { status: 200, body: { ...prediction.reply } };

@@ -1,0 +1,218 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { EvaluationSection } from '../../core/model/evaluation-section.ts';
+import {
+  type CandidateAnswers,
+  Evaluation,
+  evaluate,
+  rejectionReasons,
+} from '../../core/training/evaluation.ts';
+import { auc, brier, logLoss, mae, rmse } from '../../core/training/metrics.ts';
+
+/** Every pair of a positive and a negative row: 1 if ordered rightly, ½ if tied. */
+function aucByPairs(labels: readonly number[], scores: readonly number[]): number {
+  let pairs = 0;
+  let won = 0;
+  for (const [i, positive] of scores.entries()) {
+    for (const [j, negative] of scores.entries()) {
+      if (labels[i] !== 1 || labels[j] !== 0) continue;
+      pairs += 1;
+      if (positive > negative) won += 1;
+      if (positive === negative) won += 0.5;
+    }
+  }
+  return won / pairs;
+}
+
+const scoredRows = fc
+  .array(
+    fc.record({
+      label: fc.constantFrom(0, 1),
+      // Few distinct values, so that ties are common.
+      score: fc.oneof(
+        fc.integer({ min: 0, max: 5 }).map((n) => n / 5),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+      ),
+    }),
+    { minLength: 2, maxLength: 60 },
+  )
+  .filter((rows) => new Set(rows.map(({ label }) => label)).size === 2)
+  .map((rows) => ({
+    labels: rows.map(({ label }) => label),
+    scores: rows.map(({ score }) => score),
+  }));
+
+describe('metrics', () => {
+  // Computed with scikit-learn 1.9.1: roc_auc_score, log_loss, brier_score_loss,
+  // mean_squared_error ** 0.5, mean_absolute_error.
+  const labels = [0, 1, 1, 0, 1, 0, 0, 1, 0, 1, 0, 0];
+  const scores = [0.1, 0.4, 0.35, 0.35, 0.8, 0.0, 0.6, 1.0, 0.35, 0.35, 0.2, 1.0];
+  const truth = [3.0, -0.5, 2.0, 7.25, 1e6, 0.0];
+  const guesses = [2.5, 0.0, 2.125, 8.0, 999998.5, -1e-3];
+
+  test("equal scikit-learn's, with ties and with sure predictions that are wrong", () => {
+    expect(auc(labels, scores)).toBeCloseTo(0.7285714285714286, 14);
+    expect(logLoss(labels, scores)).toBeCloseTo(3.4490910460278315, 12);
+    expect(brier(labels, scores)).toBeCloseTo(0.2416666666666667, 14);
+    expect(rmse(truth, guesses)).toBeCloseTo(0.7447735673791509, 12);
+    expect(mae(truth, guesses)).toBeCloseTo(0.5626666666666666, 12);
+  });
+
+  test('AUC is the share of rightly ordered pairs', () => {
+    fc.assert(
+      fc.property(scoredRows, (rows) => {
+        expect(auc(rows.labels, rows.scores)).toBeCloseTo(aucByPairs(rows.labels, rows.scores), 12);
+      }),
+    );
+  });
+
+  test('AUC turns around with the scores and does not change under a rising function', () => {
+    fc.assert(
+      fc.property(scoredRows, ({ labels: y, scores: s }) => {
+        const value = auc(y, s);
+        expect(
+          auc(
+            y,
+            s.map((score) => -score),
+          ),
+        ).toBeCloseTo(1 - value, 12);
+        expect(
+          auc(
+            y,
+            s.map((score) => score * 2),
+          ),
+        ).toBeCloseTo(value, 12);
+      }),
+    );
+  });
+
+  test('AUC of one prediction for all rows is one half, and NaN without both classes', () => {
+    expect(auc([0, 1, 1], [0.3, 0.3, 0.3])).toBe(0.5);
+    expect(auc([1, 1], [0.3, 0.4])).toBeNaN();
+  });
+
+  test('the mean is the best constant for brier and rmse, and the rate for log loss', () => {
+    fc.assert(
+      fc.property(
+        scoredRows,
+        fc.double({ min: 0.01, max: 0.99, noNaN: true }),
+        ({ labels: y }, other) => {
+          const rate = y.reduce((a, b) => a + b) / y.length;
+          const constant = (value: number) => y.map(() => value);
+          for (const metric of [logLoss, brier, rmse]) {
+            expect(metric(y, constant(rate))).toBeLessThanOrEqual(
+              metric(y, constant(other)) + 1e-12,
+            );
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('the gate', () => {
+  const section: EvaluationSection = {
+    task: 'binary_classification',
+    metric: 'auc',
+    holdout: { by: 'time', days: 1 },
+    mustBeatBaselineBy: 0.02,
+  };
+  const answers = (changes: Partial<CandidateAnswers> = {}): CandidateAnswers => ({
+    labels: [0, 1, 0, 1],
+    predictions: [0.1, 0.8, 0.4, 0.35],
+    trainLabelMean: 0.3,
+    paritySample: {
+      input: { data: [1, null, 2, 3], shape: [2, 2] },
+      output: { data: [0.25, 0.5], shape: [2, 1] },
+      tolerance: 1e-6,
+    },
+    parityPredictions: [0.25, 0.5],
+    ...changes,
+  });
+
+  test('passes a candidate that equals its trainer and beats the baseline, with all numbers', () => {
+    const evaluation = evaluate(section, answers());
+    expect(Evaluation.parse(JSON.parse(JSON.stringify(evaluation)))).toEqual(evaluation);
+    expect(evaluation).toMatchObject({
+      outcome: 'passed',
+      rows: 4,
+      metrics: { auc: 0.75 },
+      baseline: { prediction: 0.3, metrics: { auc: 0.5 } },
+      parity: { rows: 2, maximumAbsoluteDifference: 0, tolerance: 1e-6 },
+    });
+    expect(evaluation.rules.map(({ rule }) => rule)).toEqual([
+      'parity',
+      'holdout',
+      'predictions',
+      'baseline',
+    ]);
+    expect(rejectionReasons(evaluation)).toEqual([]);
+  });
+
+  test('rejects predictions that differ from the trainer, naming the worst row', () => {
+    const evaluation = evaluate(section, answers({ parityPredictions: [0.25, 0.500002] }));
+    expect(evaluation.outcome).toBe('rejected');
+    expect(rejectionReasons(evaluation)).toEqual([
+      'ONNX Runtime gives 0.500002 where the trainer gave 0.5, in row 1 of 2 of the parity sample; at most 0.000001 apart is accepted',
+    ]);
+  });
+
+  test('lets no trainer widen its own tolerance', () => {
+    const { paritySample } = answers();
+    const wide = { ...paritySample, tolerance: 1 };
+    const changed = answers({ paritySample: wide, parityPredictions: [0.25, 0.6] });
+    expect(evaluate(section, changed).outcome).toBe('rejected');
+  });
+
+  test('rejects a model that gives NaN, in the sample or on the holdout', () => {
+    const inSample = evaluate(section, answers({ parityPredictions: [0.25, Number.NaN] }));
+    expect(inSample).toMatchObject({
+      outcome: 'rejected',
+      parity: { maximumAbsoluteDifference: null },
+    });
+    const onHoldout = evaluate(section, answers({ predictions: [0.1, Number.NaN, 0.4, 0.3] }));
+    expect(onHoldout).toMatchObject({ outcome: 'rejected', metrics: {} });
+    expect(rejectionReasons(onHoldout)).toEqual([
+      'the prediction of holdout row 1 is NaN, not a probability',
+    ]);
+  });
+
+  test('rejects scores that are no probabilities', () => {
+    const evaluation = evaluate(section, answers({ predictions: [0.1, 2.5, 0.4, 0.3] }));
+    expect(rejectionReasons(evaluation)).toEqual([
+      'the prediction of holdout row 1 is 2.5, not a probability',
+    ]);
+  });
+
+  test('rejects a candidate that does not beat the baseline by the margin', () => {
+    const weak = evaluate(section, answers({ predictions: [0.1, 0.1, 0.1, 0.1] }));
+    expect(rejectionReasons(weak)).toEqual([
+      "auc 0.5 against the baseline's 0.5: better by 0, at least 0.02 is required",
+    ]);
+    const noMargin = { ...section, mustBeatBaselineBy: 0 };
+    expect(evaluate(noMargin, answers({ predictions: [0.1, 0.1, 0.1, 0.1] })).outcome).toBe(
+      'rejected',
+    );
+  });
+
+  test('a lower error is the better one in regression', () => {
+    const regression: EvaluationSection = {
+      ...section,
+      task: 'regression',
+      metric: 'rmse',
+      mustBeatBaselineBy: 0.5,
+    };
+    const good = answers({ labels: [1, 2, 3], predictions: [1, 2, 3.3], trainLabelMean: 2 });
+    expect(evaluate(regression, good)).toMatchObject({ outcome: 'passed' });
+    const bad = answers({ labels: [1, 2, 3], predictions: [5, 5, 5], trainLabelMean: 2 });
+    expect(evaluate(regression, bad)).toMatchObject({ outcome: 'rejected' });
+  });
+
+  test('rejects where the holdout cannot tell: no rows, or one class only', () => {
+    const oneClass = evaluate(section, answers({ labels: [0, 0, 0, 0] }));
+    expect(rejectionReasons(oneClass)[0]).toMatch(
+      /^the holdout has 0 positive rows of 4; it needs/,
+    );
+    expect(evaluate(section, answers({ labels: [], predictions: [] })).outcome).toBe('rejected');
+  });
+});
