@@ -1,11 +1,14 @@
 """IAM decides: every signature is verified and every caller's policies are evaluated.
 
 MiniStack can do most of it, but only when started with AUTH=true. A Lambda then calls with a session of its
-execution role, so an action missing from a role fails here as it would on AWS. Two things are added: the
-account's own key is verified like any other, and a body that is not the one that was signed is refused.
+execution role, so an action missing from a role fails here as it would on AWS. Three things are added: the
+account's own key is verified like any other, a Deny of a resource's policy binds it too, and a body that is
+not the one that was signed is refused.
 
-One thing is laxer than AWS: a role that nobody created is not refused and may do everything. A stack creates
-the roles it names, so only an experiment that made one up notices.
+Two things are laxer than AWS. Every request counts as sent over TLS, since this cloud is plain HTTP on the
+machine's own loopback: a policy that denies insecure transport stays as it is deployed. And a role that
+nobody created is not refused and may do everything: a stack creates the roles it names, so only an
+experiment that made one up notices.
 """
 
 import contextvars
@@ -15,10 +18,12 @@ import os
 import re
 
 from ministack import app
-from ministack.core import iam_evaluator, sigv4
+from ministack.core import iam_actions, iam_evaluator, sigv4
+from ministack.core.responses import get_account_id
 
 # What local/cloud.ts gives the account's own clients.
 _ACCOUNT_SECRET = "laptop-cloud"
+_ALWAYS_THE_OWNERS = {"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _pinning = contextvars.ContextVar("slipway_pinning", default=False)
@@ -32,6 +37,9 @@ def install() -> None:
     app.AUTH = True
     _verify_the_account_key()
     _verify_the_body()
+    _bind_the_account_to_denials()
+    _check_each_deleted_version()
+    _count_loopback_as_secure()
     _let_made_up_roles_pass()
     _take_loopback_for_tls()
 
@@ -74,6 +82,62 @@ def _verify_the_body() -> None:
         return failure(signature, secret, method, path, query, headers, body, **kwargs)
 
     sigv4.header_signature_failure = failure_of_signature_or_body
+
+
+def _bind_the_account_to_denials() -> None:
+    enforce = iam_evaluator.enforce
+
+    def enforce_denials(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+        refusal = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
+        if refusal or not access_key_id or not iam_evaluator.is_root_access_key(access_key_id):
+            return refusal
+        # The owner can always repair a bucket policy that locks everybody out.
+        if iam_action in _ALWAYS_THE_OWNERS:
+            return None
+        found = iam_evaluator._resource_policy(service, resource_arn)
+        if found is None:
+            return None
+        account_id = get_account_id()
+        context = iam_evaluator.EvalContext(
+            principal_arn=f"arn:aws:iam::{account_id}:root",
+            principal_type="Root",
+            principal_account=account_id,
+            action=iam_action,
+            resource_arn=resource_arn,
+            region=region,
+            service_context={key.lower(): value for key, value in (service_context or {}).items()},
+        )
+        decision = iam_evaluator.evaluate_resource_policy(found[0], context)
+        if decision.decision != "Deny":
+            return None
+        decision.principal_arn = context.principal_arn
+        decision.resource_policy_arn = resource_arn
+        return decision
+
+    iam_evaluator.enforce = enforce_denials
+
+
+def _check_each_deleted_version() -> None:
+    # MiniStack takes the first entry of DeleteObjects for a DeleteObject even when it names a version.
+    checks = iam_actions.s3_additional_checks
+
+    def checks_with_first_version(method, path, headers, body, query_params):
+        found = checks(method, path, headers, body, query_params)
+        bucket, _slash, key = path.strip("/").partition("/")
+        if method == "POST" and bucket and not key and "delete" in query_params:
+            for arn, version_id in iam_actions._s3_batch_delete_targets(bucket, body)[:1]:
+                if version_id:
+                    found = [("s3:DeleteObjectVersion", arn), *found]
+        return found
+
+    iam_actions.s3_additional_checks = checks_with_first_version
+
+
+def _count_loopback_as_secure() -> None:
+    pin = iam_evaluator.pin_request_origin
+    if app.pin_request_origin is not pin:
+        raise RuntimeError("ministack.app no longer pins origins with iam_evaluator.pin_request_origin")
+    app.pin_request_origin = lambda source_ip, _secure_transport: pin(source_ip, True)
 
 
 def _let_made_up_roles_pass() -> None:

@@ -3,7 +3,11 @@ import { CreateTableCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/cli
 import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import {
   CreateBucketCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
   ListBucketsCommand,
+  PutBucketPolicyCommand,
+  PutBucketVersioningCommand,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -114,6 +118,47 @@ describe('a service call', () => {
     );
     const { payload } = await invoke(cloud(), 'reads', {});
     expect(payload).toEqual({ value: '7', denied: 'AccessDeniedException' });
+  });
+});
+
+describe('the policy of a bucket', () => {
+  const Bucket = 'kept';
+  const deny = (Action: string, Condition?: object) => ({
+    Effect: 'Deny',
+    Principal: '*',
+    Action,
+    Resource: [`arn:aws:s3:::${Bucket}`, `arn:aws:s3:::${Bucket}/*`],
+    ...(Condition ? { Condition } : {}),
+  });
+
+  gapTest('binds the account itself, and takes this cloud for one with TLS', async () => {
+    const s3 = new S3Client(clientConfig(cloud()));
+    await s3.send(new CreateBucketCommand({ Bucket }));
+    const VersioningConfiguration = { Status: 'Enabled' } as const;
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+    const Statement = [
+      deny('s3:*', { Bool: { 'aws:SecureTransport': 'false' } }),
+      deny('s3:DeleteObjectVersion'),
+    ];
+    const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
+    await s3.send(new PutBucketPolicyCommand({ Bucket, Policy }));
+    const credentials = await assumeNewRole(cloud(), 'owner', [
+      { Effect: 'Allow', Action: 's3:*', Resource: '*' },
+    ]);
+    for (const client of [s3, new S3Client({ ...clientConfig(cloud()), credentials })]) {
+      const { VersionId } = await client.send(
+        new PutObjectCommand({ Bucket, Key: 'a', Body: 'x' }),
+      );
+      const version = { Key: 'a', VersionId };
+      const denied = { name: 'AccessDenied' };
+      await expect(
+        client.send(new DeleteObjectCommand({ Bucket, ...version })),
+      ).rejects.toMatchObject(denied);
+      await expect(
+        client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [version] } })),
+      ).rejects.toMatchObject(denied);
+      await client.send(new DeleteObjectCommand({ Bucket, Key: 'a' }));
+    }
   });
 });
 
