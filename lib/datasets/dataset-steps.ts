@@ -6,6 +6,7 @@ import { ValidateSnapshotEnvironment } from '../../lambdas/datasets/validate-sna
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
   grantListing,
+  grantNotifications,
   grantObjects,
   grantRegistry,
   type ModelContext,
@@ -79,6 +80,6 @@ export class DatasetSteps extends Construct {
       [`quarantine/${name}/`, `reports/${name}/`],
     );
     grantObjects(this.quarantineFiles, data, ['delete'], [`landing/${name}/`]);
-    context.notifications.grantPublish(this.quarantineFiles);
+    grantNotifications(this.quarantineFiles, context);
   }
 }

@@ -17,6 +17,7 @@ import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { AuthorizeCallerEnvironment } from '../../lambdas/inference/authorize-caller.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
+import { waive } from '../runtime/waivers.ts';
 
 export interface ModelRoutes {
   readonly model: string;
@@ -77,6 +78,16 @@ export class InferenceApi extends Construct {
         tracingEnabled: true,
       },
     });
+    waive(
+      this.api,
+      'AwsSolutions-APIG2',
+      'the function checks requests and says which field is wrong; API Gateway would only say that one is',
+    );
+    waive(
+      this.api,
+      'AwsSolutions-APIG3',
+      'every caller is authenticated and throttled; a web ACL is for callers who are the public',
+    );
     this.addErrors(props.callers);
     const authorizer = this.authorizer(props);
     const models = this.api.root.addResource('v1').addResource('models');
@@ -85,11 +96,20 @@ export class InferenceApi extends Construct {
       : { authorizationType: AuthorizationType.IAM };
     for (const { model, predict, receiveFeedback } of props.routes) {
       const answers = new LambdaIntegration(predict);
-      models.addResource(model).addMethod('GET', answers, method);
-      models.addResource(`${model}:predict`).addMethod('POST', answers, method);
-      models
-        .addResource(`${model}:feedback`)
-        .addMethod('POST', new LambdaIntegration(receiveFeedback), method);
+      const methods = [
+        models.addResource(model).addMethod('GET', answers, method),
+        models.addResource(`${model}:predict`).addMethod('POST', answers, method),
+        models
+          .addResource(`${model}:feedback`)
+          .addMethod('POST', new LambdaIntegration(receiveFeedback), method),
+      ];
+      for (const each of methods) {
+        waive(
+          each,
+          'AwsSolutions-COG4',
+          'callers carry a JWT of their own provider or sign with IAM',
+        );
+      }
     }
   }
 

@@ -1,11 +1,13 @@
 import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import type { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ILayerVersion } from 'aws-cdk-lib/aws-lambda';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { explainWildcard } from './waivers.ts';
 
 /** What every construct of one model's stack is given. */
 export interface ModelContext {
@@ -14,10 +16,25 @@ export interface ModelContext {
   readonly artifacts: IBucket;
   readonly registry: ITableV2;
   readonly notifications: ITopic;
+  readonly notificationsKey: IKey;
   readonly onnxruntime: ILayerVersion;
   readonly duckdb: ILayerVersion;
   readonly logRetention: RetentionDays;
   readonly cpu: 'x64' | 'arm64';
+}
+
+/** Lets a function tell the model's owners something. */
+export function grantNotifications(grantee: IGrantable, context: ModelContext): void {
+  const { notifications, notificationsKey } = context;
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({ actions: ['sns:Publish'], resources: [notifications.topicArn] }),
+  );
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: [notificationsKey.keyArn],
+    }),
+  );
 }
 
 type ObjectAccess = 'read' | 'write' | 'delete';
@@ -41,6 +58,13 @@ export function grantObjects(
       resources: prefixes.map((prefix) => bucket.arnForObjects(`${prefix}*`)),
     }),
   );
+  for (const prefix of prefixes) {
+    explainWildcard(
+      grantee,
+      `/${prefix}*`,
+      'one kind of object of one model: its keys are not known before they are written',
+    );
+  }
 }
 
 /** Lets a function list what lies under some prefixes of a bucket, versions included. */

@@ -42,6 +42,7 @@ export class ModelStack extends Stack {
       artifacts: state.buckets.artifacts,
       registry: state.registry.table,
       notifications: state.notifications,
+      notificationsKey: state.notificationsKey,
       onnxruntime: nativeLayer(this, 'OnnxRuntime', 'onnxruntime', platform),
       duckdb: nativeLayer(this, 'DuckDb', 'duckdb', platform),
       logRetention: props.logRetention,

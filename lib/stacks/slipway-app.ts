@@ -1,8 +1,10 @@
-import { App, Tags } from 'aws-cdk-lib';
+import { App, Aspects, Tags, Validations } from 'aws-cdk-lib';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { AwsSolutionsChecks } from 'cdk-nag';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
+import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
 import { StateStack } from './state-stack.ts';
@@ -58,5 +60,7 @@ export function slipwayApp(
   });
   new ApiStack(app, `${prefix}-Api`, { ...shared, callers: environment.api, routes });
   Tags.of(app).add('slipway:environment', environment.name);
+  Aspects.of(app).add(new WaiveExplainedWildcards());
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   return app;
 }

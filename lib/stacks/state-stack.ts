@@ -12,12 +12,17 @@ export class StateStack extends Stack {
   readonly buckets: PlatformBuckets;
   readonly registry: ModelRegistry;
   readonly notifications: Topic;
+  readonly notificationsKey: Key;
 
   constructor(scope: Construct, id: string, props: StackProps & { readonly environment: string }) {
     super(scope, id, props);
     this.buckets = new PlatformBuckets(this, 'Buckets');
     this.registry = new ModelRegistry(this, 'Registry');
-    this.notifications = this.createNotifications();
+    this.notificationsKey = this.createNotificationsKey();
+    this.notifications = new Topic(this, 'Notifications', {
+      masterKey: this.notificationsKey,
+      enforceSSL: true,
+    });
     const parameters = {
       'data-bucket': this.buckets.data.bucketName,
       'artifacts-bucket': this.buckets.artifacts.bucketName,
@@ -33,7 +38,7 @@ export class StateStack extends Stack {
   }
 
   /** A customer key, because only such a one lets CloudWatch and EventBridge publish. */
-  private createNotifications(): Topic {
+  private createNotificationsKey(): Key {
     const key = new Key(this, 'NotificationsKey', {
       description: 'Encrypts notifications to the models’ owners',
       enableKeyRotation: true,
@@ -49,6 +54,6 @@ export class StateStack extends Stack {
         conditions: { StringEquals: { 'aws:SourceAccount': this.account } },
       }),
     );
-    return new Topic(this, 'Notifications', { masterKey: key, enforceSSL: true });
+    return key;
   }
 }

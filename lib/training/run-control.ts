@@ -8,7 +8,8 @@ import { Construct } from 'constructs';
 import { ReleaseRunEnvironment } from '../../lambdas/training/release-run.contract.ts';
 import { RequestRunEnvironment } from '../../lambdas/training/request-run.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
-import { grantRegistry, type ModelContext } from '../runtime/model-context.ts';
+import { grantNotifications, grantRegistry, type ModelContext } from '../runtime/model-context.ts';
+import { explainWildcard, waive } from '../runtime/waivers.ts';
 
 export interface RunControlProps extends ModelContext {
   readonly stateMachineArn: string;
@@ -34,6 +35,8 @@ export class RunControl extends Construct {
       retentionPeriod: Duration.days(14),
     });
 
+    waive(deadLetters, 'AwsSolutions-SQS3', 'this is a dead-letter queue');
+
     this.requestRun = new HandlerFunction(this, 'RequestRun', {
       ...props,
       entry: 'training/request-run',
@@ -57,9 +60,10 @@ export class RunControl extends Construct {
         MODEL_NAME: model.name,
       },
     });
-    props.notifications.grantPublish(this.releaseRun);
+    grantNotifications(this.releaseRun, props);
     for (const control of [this.requestRun, this.releaseRun]) {
       grantRegistry(control, registry, 'write and delete');
+      explainWildcard(control, ':*', 'an execution is named when it starts');
       control.configureAsyncInvoke({
         retryAttempts: 2,
         onFailure: new SqsDestination(deadLetters),

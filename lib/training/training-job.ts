@@ -5,6 +5,7 @@ import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { grantListing, grantObjects, type ModelContext } from '../runtime/model-context.ts';
+import { explainWildcard } from '../runtime/waivers.ts';
 
 export interface TrainingJobProps extends ModelContext {
   readonly trainingImage: string;
@@ -50,6 +51,16 @@ export class TrainingJob extends Construct {
       }),
     );
     grantListing(role, this.code.bucket, [this.code.s3ObjectKey]);
+    explainWildcard(
+      role,
+      ':/aws/sagemaker/TrainingJobs:*',
+      "SageMaker names the job's log streams",
+    );
+    explainWildcard(
+      role,
+      'Resource::*',
+      'PutMetricData knows no resources; the namespace is fixed',
+    );
     role.addToPolicy(
       new PolicyStatement({
         actions: [
@@ -59,7 +70,7 @@ export class TrainingJob extends Construct {
           'logs:DescribeLogStreams',
         ],
         resources: [
-          `arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/TrainingJobs*`,
+          `arn:${partition}:logs:${region}:${account}:log-group:/aws/sagemaker/TrainingJobs:*`,
         ],
       }),
     );
@@ -138,10 +149,11 @@ export class TrainingJob extends Construct {
     };
   }
 
-  /** What Step Functions may do to run the state: CDK writes no policy for a CustomState. */
-  policyStatements(): PolicyStatement[] {
+  /** Lets Step Functions run the state: CDK writes no policy for a CustomState. */
+  grantRun(role: IRole): void {
     const { region, account, partition } = Stack.of(this);
-    return [
+    const { name } = this.props.model;
+    const statements = [
       new PolicyStatement({
         actions: [
           'sagemaker:CreateTrainingJob',
@@ -150,9 +162,7 @@ export class TrainingJob extends Construct {
           'sagemaker:AddTags',
           'sagemaker:ListTags',
         ],
-        resources: [
-          `arn:${partition}:sagemaker:${region}:${account}:training-job/${this.props.model.name}-*`,
-        ],
+        resources: [`arn:${partition}:sagemaker:${region}:${account}:training-job/${name}-*`],
       }),
       new PolicyStatement({
         actions: ['iam:PassRole'],
@@ -166,6 +176,12 @@ export class TrainingJob extends Construct {
         ],
       }),
     ];
+    for (const statement of statements) role.addToPrincipalPolicy(statement);
+    explainWildcard(
+      role,
+      `:training-job/${name}-*`,
+      'a training job is named when its run plans it',
+    );
   }
 }
 

@@ -8,6 +8,7 @@ import { PlanTrainingEnvironment } from '../../lambdas/training/plan-training.co
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
   grantListing,
+  grantNotifications,
   grantObjects,
   grantRegistry,
   type ModelContext,
@@ -84,7 +85,7 @@ export class TrainingSteps extends Construct {
     grantRegistry(this.finishRun, registry, 'write and delete');
     grantListing(this.finishRun, artifacts, ofTheRun);
     grantObjects(this.finishRun, artifacts, ['delete'], ofTheRun);
-    props.notifications.grantPublish(this.finishRun);
+    grantNotifications(this.finishRun, props);
     this.finishRun.addToRolePolicy(
       new PolicyStatement({
         actions: ['states:StartExecution'],
