@@ -38,7 +38,7 @@ const scoredRows = fc
   )
   .filter((rows) => new Set(rows.map(({ label }) => label)).size === 2)
   .map((rows) => ({
-    labels: rows.map(({ label }) => label),
+    labels: rows.map(({ label }): number => label),
     scores: rows.map(({ score }) => score),
   }));
 
