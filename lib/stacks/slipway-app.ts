@@ -36,8 +36,9 @@ export function slipwayApp(
   environment: Environment,
   models: readonly ModelDefinition[],
   account: string | undefined,
+  outputFolder?: string,
 ): App {
-  const app = new App();
+  const app = new App({ outdir: outputFolder });
   const prefix = `Slipway-${environment.name}`;
   const shared = {
     environment: environment.name,

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { synthesise } from './synthesis.ts';
+
+describe("the callers' API", () => {
+  const { api, flightDelay } = synthesise('prod');
+
+  it('has literal routes per model, so that IAM can grant one model', () => {
+    const parts = Object.values(api.findResources('AWS::ApiGateway::Resource')).map(
+      ({ Properties }) => Properties.PathPart,
+    );
+    expect(parts.sort()).toEqual([
+      'churn',
+      'churn:feedback',
+      'churn:predict',
+      'flight-delay',
+      'flight-delay:feedback',
+      'flight-delay:predict',
+      'models',
+      'v1',
+    ]);
+  });
+
+  it('lets nobody in without credentials', () => {
+    const methods = Object.values(api.findResources('AWS::ApiGateway::Method'));
+    expect(methods).toHaveLength(6);
+    for (const { Properties } of methods) expect(Properties.AuthorizationType).toBe('AWS_IAM');
+  });
+
+  it("says its own errors in the protocol's form", () => {
+    for (const { Properties } of Object.values(
+      api.findResources('AWS::ApiGateway::GatewayResponse'),
+    )) {
+      expect(Properties.ResponseTemplates['application/json']).toMatch(/^\{"error":/);
+    }
+  });
+
+  it('answers from x86-64 functions, within the time of the gateway', () => {
+    flightDelay.hasResourceProperties('AWS::Lambda::Function', {
+      Architectures: ['x86_64'],
+      Timeout: 25,
+      MemorySize: 1769,
+    });
+  });
+});

@@ -1,0 +1,41 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Template } from 'aws-cdk-lib/assertions';
+import { readEnvironment } from '../../config/environments.ts';
+import { defineModel } from '../../core/model/define-model.ts';
+import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
+import flightDelay from '../../models/flight-delay/model.ts';
+import { aModelDefinition } from '../builders/model-definition.ts';
+
+export interface Synthesis {
+  readonly state: Template;
+  readonly flightDelay: Template;
+  readonly churn: Template;
+  readonly api: Template;
+  /** Folder of the cloud assembly. */
+  readonly folder: string;
+  readonly templateFiles: readonly string[];
+}
+
+/** Two models in an environment on AWS, as `cdk synth` makes them; cdk-nag findings throw. */
+export function synthesise(environment: 'dev' | 'staging' | 'prod'): Synthesis {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-synth-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const models = [flightDelay, defineModel(aModelDefinition())];
+  const variables = { SLIPWAY_ENVIRONMENT: environment, AWS_REGION: 'eu-west-1' };
+  const app = slipwayApp(readEnvironment(variables), models, undefined, folder);
+  const assembly = app.synth();
+  const template = (name: string): Template =>
+    Template.fromJSON(assembly.getStackByName(`Slipway-${environment}-${name}`).template);
+  return {
+    state: template('State'),
+    flightDelay: template('Model-FlightDelay'),
+    churn: template('Model-Churn'),
+    api: template('Api'),
+    folder,
+    templateFiles: readdirSync(folder)
+      .filter((file) => file.endsWith('.template.json'))
+      .map((file) => join(folder, file)),
+  };
+}
