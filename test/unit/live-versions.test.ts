@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest';
+import type { LedgerHead } from '../../core/delivery/ledger-entry.ts';
+import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
+import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+import { instancesParser } from '../../core/inference/parse-instances.ts';
+import { featureSpec, signature } from '../builders/model-version.ts';
+
+/** A ledger, an artifact store and a clock that a test moves by hand. */
+class World {
+  now = 1_000_000;
+  head: Partial<LedgerHead> = { live: 1 };
+  headFails = false;
+  headReads = 0;
+  former: number[] = [];
+  corrupt = new Set<number>();
+  slow = new Map<number, Promise<void>>();
+  loads: number[] = [];
+  released: number[] = [];
+  failures: Failure[] = [];
+
+  readonly versions = new LiveVersions({
+    model: 'parcel-weight',
+    now: () => this.now,
+    head: async () => {
+      this.headReads += 1;
+      if (this.headFails) throw new Error('unreachable registry');
+      return { model: 'parcel-weight', sequence: 1, ...this.head };
+    },
+    formerlyLive: async () => this.former,
+    load: async (version) => {
+      this.loads.push(version);
+      await this.slow.get(version);
+      if (this.corrupt.has(version)) throw new Error(`corrupt version ${version}`);
+      return this.loaded(version);
+    },
+    onFailure: (failure) => this.failures.push(failure),
+  });
+
+  private loaded(version: number): LoadedVersion {
+    return {
+      model: 'parcel-weight',
+      version,
+      signature: signature(),
+      spec: featureSpec(),
+      parse: instancesParser(signature()),
+      session: {
+        run: async () => Float32Array.of(version),
+        release: async () => {
+          this.released.push(version);
+        },
+      },
+    };
+  }
+
+  answering = (): Promise<number> => this.versions.use(async ({ version }) => version);
+}
+
+describe('the live version', () => {
+  test('is read from the ledger at most once a second, and always after that', async () => {
+    const world = new World();
+    expect(await world.answering()).toBe(1);
+    world.head = { live: 2 };
+    world.now += 999;
+    expect(await world.answering()).toBe(1);
+    world.now += 1;
+    expect(await world.answering()).toBe(2);
+    expect(world.headReads).toBe(2);
+    expect(world.released).toEqual([1]);
+  });
+
+  test('is up to date at once in an environment that was frozen, whatever its clock did', async () => {
+    const world = new World();
+    await world.answering();
+    world.head = { live: 2 };
+    world.now -= 3_600_000;
+    expect(await world.answering()).toBe(2);
+  });
+
+  test('stays the last known one while the registry cannot be reached', async () => {
+    const world = new World();
+    await world.answering();
+    world.headFails = true;
+    world.now += 60_000;
+    expect(await world.answering()).toBe(1);
+    expect(world.failures).toMatchObject([{ what: 'head' }]);
+  });
+
+  test('is loaded while it is staged, before it is live', async () => {
+    const world = new World();
+    world.head = { live: 1, staged: 2 };
+    expect(await world.answering()).toBe(1);
+    expect(world.loads).toEqual([1, 2]);
+    world.head = { live: 2 };
+    world.now += 1_000;
+    expect(await world.answering()).toBe(2);
+    expect(world.loads).toEqual([1, 2]);
+  });
+
+  test('stays the previous one when the new one is corrupt, which is counted and tried again', async () => {
+    const world = new World();
+    await world.answering();
+    world.head = { live: 2 };
+    world.corrupt.add(2);
+    world.now += 1_000;
+    expect(await world.answering()).toBe(1);
+    expect(await world.answering()).toBe(1);
+    expect(world.failures).toMatchObject([{ what: 'load', version: 2 }]);
+    expect(world.released).toEqual([]);
+    world.corrupt.clear();
+    world.now += 5_000;
+    expect(await world.answering()).toBe(2);
+  });
+
+  test('is the last one that was live where a new environment finds the live one corrupt', async () => {
+    const world = new World();
+    world.head = { live: 3 };
+    world.former = [3, 2, 1];
+    world.corrupt.add(3).add(2);
+    expect(await world.answering()).toBe(1);
+    expect(world.loads).toEqual([3, 2, 1]);
+  });
+
+  test('is not waited for long while an older one can answer', async () => {
+    const world = new World();
+    await world.answering();
+    let finish = () => {};
+    world.slow.set(2, new Promise<void>((resolve) => (finish = resolve)));
+    world.head = { live: 2 };
+    world.now += 1_000;
+    const first = world.answering();
+    expect(await first).toBe(1);
+    world.now += 900;
+    expect(await world.answering()).toBe(1);
+    finish();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await world.answering()).toBe(2);
+    expect(world.loads).toEqual([1, 2]);
+  });
+
+  test('stays loaded until the calls that use it are done', async () => {
+    const world = new World();
+    let finish = () => {};
+    const held = world.versions.use(
+      ({ session }) =>
+        new Promise<Float32Array>((resolve) => {
+          finish = () => resolve(session.run(new Float32Array(), 0));
+        }),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    world.head = { live: 2 };
+    world.now += 1_000;
+    expect(await world.answering()).toBe(2);
+    expect(world.released).toEqual([]);
+    finish();
+    await held;
+    expect(world.released).toEqual([1]);
+  });
+
+  test('is loaded once, however many ask at the same time', async () => {
+    const world = new World();
+    const answers = await Promise.all(Array.from({ length: 20 }, world.answering));
+    expect(new Set(answers)).toEqual(new Set([1]));
+    expect(world.loads).toEqual([1]);
+    expect(world.headReads).toBe(1);
+  });
+
+  test('is missing before anything went live, and that is told with what to do', async () => {
+    const world = new World();
+    world.head = {};
+    await expect(world.answering()).rejects.toMatchObject({
+      name: 'NotLiveError',
+      message: expect.stringContaining('drop data into landing/parcel-weight/'),
+    });
+    world.head = { live: 1 };
+    world.now += 1_000;
+    expect(await world.answering()).toBe(1);
+  });
+
+  test('cannot be told while nothing is loaded and the registry is unreachable', async () => {
+    const world = new World();
+    world.headFails = true;
+    await expect(world.answering()).rejects.toMatchObject({ name: 'NoVersionLoadedError' });
+    world.headFails = false;
+    expect(await world.answering()).toBe(1);
+  });
+});
