@@ -1,0 +1,123 @@
+import { Sha256 } from '@aws-crypto/sha256-js';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SignatureV4 } from '@smithy/signature-v4';
+import { CommandError, usageError } from './command-error.ts';
+import type { Deployment } from './deployment.ts';
+import type { RunningLaptop } from './laptop-file.ts';
+
+export interface ApiReply {
+  readonly status: number;
+  /** Parsed JSON, or the text where it is none. */
+  readonly body: unknown;
+  readonly headers: Headers;
+}
+
+export interface ApiClient {
+  readonly baseUrl: string;
+  /** Sends JSON text; resolves whatever the status. */
+  post(path: string, body: string): Promise<ApiReply>;
+}
+
+/** The address callers use; the laptop cloud answers on its own port for the API's host name. */
+export function baseUrlOf(deployment: Pick<Deployment, 'parameter' | 'laptop'>): string {
+  const url = deployment.parameter('api-url');
+  if (!deployment.laptop) return url;
+  const match = /^https:\/\/([a-z0-9]+)\.execute-api\.[^/]+(\/.*)?$/.exec(url);
+  return match
+    ? `${deployment.laptop.endpoint}/_aws/execute-api/${match[1]}${match[2] ?? ''}`
+    : url;
+}
+
+/**
+ * A token of the laptop cloud's identity provider.
+ * @throws CommandError where the provider refuses.
+ */
+export async function laptopToken(
+  { identity }: Pick<RunningLaptop, 'identity'>,
+  scopes: readonly string[],
+): Promise<string> {
+  const reply = await fetch(identity.tokenUrl, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: identity.clientId,
+      client_secret: identity.clientSecret,
+      audience: identity.audience,
+      scope: scopes.join(' '),
+    }),
+  });
+  const answer = (await reply.json()) as { access_token?: string; error?: string };
+  if (reply.ok && answer.access_token !== undefined) return answer.access_token;
+  throw new CommandError(`the identity provider gave no token: ${answer.error ?? reply.status}`);
+}
+
+/** Scopes of a caller who may do everything with the given models. */
+export const scopesOf = (models: readonly string[]): string[] =>
+  models.flatMap((model) => [`${model}:predict`, `${model}:feedback`]);
+
+type Authorize = (url: URL, body: string) => Promise<Record<string, string>>;
+
+async function bearer(deployment: Deployment): Promise<Authorize> {
+  const { laptop, models } = deployment;
+  const token = laptop ? await laptopToken(laptop, scopesOf(models)) : process.env['SLIPWAY_TOKEN'];
+  if (token === undefined) {
+    throw usageError(
+      `the environment '${deployment.environment}' takes JWTs; put one of your identity provider into SLIPWAY_TOKEN`,
+    );
+  }
+  return async () => ({ authorization: `Bearer ${token}` });
+}
+
+/** Signs with the credentials and the region that the SDK finds. */
+function signed(): Authorize {
+  const { config } = new S3Client();
+  const signer = new SignatureV4({
+    service: 'execute-api',
+    region: config.region,
+    credentials: config.credentials,
+    sha256: Sha256,
+  });
+  return async (url, body) => {
+    const request = await signer.sign({
+      method: 'POST',
+      protocol: url.protocol,
+      hostname: url.hostname,
+      path: url.pathname,
+      headers: { host: url.host, 'content-type': 'application/json' },
+      body,
+    });
+    const { host, ...headers } = request.headers;
+    return headers;
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A caller of the environment's API, with the credentials that it asks for. */
+export async function openApi(deployment: Deployment): Promise<ApiClient> {
+  const baseUrl = baseUrlOf(deployment);
+  const authorize =
+    deployment.parameter('api-auth') === 'iam' ? signed() : await bearer(deployment);
+  return {
+    baseUrl,
+    async post(path, body) {
+      const url = new URL(`${baseUrl}${path}`);
+      const reply = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(await authorize(url, body)) },
+        body,
+      });
+      return {
+        status: reply.status,
+        body: parsed(await reply.text()),
+        headers: reply.headers,
+      };
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { baseUrlOf } from '../api-client.ts';
+import { plainCommand } from '../command.ts';
+import { openDeployment } from '../deployment.ts';
+import { startLaptop } from '../laptop.ts';
+import { processTerminal, styled } from '../terminal.ts';
+
+/** What one can do with a laptop cloud that was just started. */
+export async function addressLines(port: number): Promise<string[]> {
+  const deployment = await openDeployment({ env: 'local', cloud: String(port) });
+  const model = deployment.models[0] ?? '<model>';
+  return [
+    '',
+    styled('bold', 'The laptop cloud is ready.'),
+    `  AWS endpoint  ${deployment.laptop?.endpoint}`,
+    `  API           ${baseUrlOf(deployment)}`,
+    `  data bucket   s3://${deployment.data.bucket}`,
+    `  models        ${deployment.models.join(', ')}`,
+    `  log           ${deployment.laptop?.logFile}`,
+    '',
+    'In another terminal:',
+    `  $ npx slipway drop ${model} <files…> --wait`,
+    `  $ npx slipway status ${model}`,
+    `  $ npx slipway predict ${model} --example`,
+    '',
+    'Ctrl-C stops it and leaves nothing behind.',
+  ];
+}
+
+/** Resolves never: a signal ends the process. */
+export const untilStopped = (): Promise<never> =>
+  new Promise(() => {
+    // A pending promise alone would not keep the process.
+    setInterval(() => undefined, 1 << 30);
+  });
+
+export const localCommand = (): Command =>
+  plainCommand({
+    usage: 'local',
+    description: 'run the whole platform on this machine, until Ctrl-C',
+    examples: ['slipway local', 'slipway local --json'],
+  }).action(async ({ json }: { json: boolean }) => {
+    const terminal = processTerminal(json);
+    const { running } = await startLaptop(terminal);
+    const { endpoint, port, pid, logFile } = running;
+    terminal.result({ endpoint, port, pid, logFile }, await addressLines(port));
+    await untilStopped();
+  });

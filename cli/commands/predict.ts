@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { FeatureSpec } from '../../core/features/feature-spec.ts';
+import { Signature } from '../../core/inference/signature.ts';
+import { parseDocument } from '../../core/parse-document.ts';
+import { type ApiClient, type ApiReply, openApi } from '../api-client.ts';
+import { type Common, deployedCommand, run } from '../command.ts';
+import { CommandError, usageError } from '../command-error.ts';
+import type { Deployment } from '../deployment.ts';
+import { sampleInstance } from '../sample-instance.ts';
+import { styled } from '../terminal.ts';
+
+interface Options extends Common {
+  readonly example?: boolean;
+  readonly jsonFile?: string;
+  readonly instance?: string;
+}
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw usageError(`${where} is not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** An instance, a list of them or a whole request, as a request's body. */
+function requestBody(value: unknown): string {
+  if (typeof value === 'object' && value !== null && 'instances' in value) {
+    return JSON.stringify(value);
+  }
+  return JSON.stringify({ instances: Array.isArray(value) ? value : [value] });
+}
+
+/** @throws CommandError where the file cannot be read. */
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw usageError(`the file ${file} cannot be read`);
+  }
+}
+
+async function exampleBody(deployment: Deployment, model: string): Promise<string> {
+  const version = (await deployment.ledger.head(model)).live;
+  if (version === undefined) {
+    throw new CommandError(`no version of ${model} is live yet; train one with \`slipway drop\``);
+  }
+  const { artifactsPrefix } = await deployment.registry.getVersion(model, version);
+  const [signature, spec] = await Promise.all([
+    deployment.artifacts.getJson(`${artifactsPrefix}signature.json`),
+    deployment.artifacts.getJson(`${artifactsPrefix}features.json`),
+  ]);
+  return requestBody(
+    sampleInstance(
+      parseDocument(Signature, signature, 'signature.json'),
+      parseDocument(FeatureSpec, spec, 'features.json'),
+      new Date(),
+    ),
+  );
+}
+
+function exampleCalls(
+  deployment: Deployment,
+  api: ApiClient,
+  path: string,
+  body: string,
+): string[] {
+  const url = `${api.baseUrl}${path}`;
+  const iam = deployment.parameter('api-auth') === 'iam';
+  const token = deployment.laptop ? '$(npx slipway token)' : '$SLIPWAY_TOKEN';
+  const curl = iam
+    ? [
+        `curl '${url}' \\`,
+        `  --aws-sigv4 "aws:amz:$AWS_REGION:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\`,
+        '  -H "x-amz-security-token: $AWS_SESSION_TOKEN" \\',
+      ]
+    : [`curl '${url}' \\`, `  -H "Authorization: Bearer ${token}" \\`];
+  const python = iam
+    ? [
+        'import json, os, urllib.request',
+        'from botocore.auth import SigV4Auth; from botocore.awsrequest import AWSRequest; from botocore.session import Session',
+        `request = AWSRequest("POST", ${JSON.stringify(url)}, data=${JSON.stringify(body)},`,
+        '                     headers={"Content-Type": "application/json"})',
+        'SigV4Auth(Session().get_credentials(), "execute-api", os.environ["AWS_REGION"]).add_auth(request)',
+        'call = urllib.request.Request(request.url, request.data.encode(), dict(request.headers))',
+        'print(json.load(urllib.request.urlopen(call)))',
+      ]
+    : [
+        'import json, subprocess, urllib.request',
+        ...(deployment.laptop
+          ? ['token = subprocess.check_output(["npx", "slipway", "token"], text=True).strip()']
+          : ['import os; token = os.environ["SLIPWAY_TOKEN"]']),
+        `call = urllib.request.Request(${JSON.stringify(url)}, ${JSON.stringify(body)}.encode(),`,
+        '    {"Content-Type": "application/json", "Authorization": "Bearer " + token})',
+        'print(json.load(urllib.request.urlopen(call)))',
+      ];
+  return [
+    styled('bold', 'curl'),
+    ...[...curl, "  -H 'Content-Type: application/json' \\", `  -d '${body}'`],
+    '',
+    styled('bold', 'Python'),
+    ...python,
+    '',
+  ];
+}
+
+function checkReply(reply: ApiReply): void {
+  if (reply.status === 200) return;
+  const error = (reply.body as { error?: string } | null)?.error ?? JSON.stringify(reply.body);
+  throw new CommandError(`the model's API answered ${reply.status}: ${error}`);
+}
+
+async function body(deployment: Deployment, model: string, options: Options): Promise<string> {
+  const given = [options.example, options.jsonFile, options.instance].filter(Boolean).length;
+  if (given > 1) throw usageError('give one of --example, --instance and --json-file');
+  if (options.instance !== undefined) {
+    return requestBody(parseJson(options.instance, 'the value of --instance'));
+  }
+  if (options.jsonFile !== undefined) {
+    return requestBody(parseJson(readText(options.jsonFile), options.jsonFile));
+  }
+  if (options.example) return exampleBody(deployment, model);
+  throw usageError(
+    'give --instance \'{"column": value, …}\' or --json-file <file>; --example makes an instance and shows how to call',
+  );
+}
+
+export const predictCommand = (): Command =>
+  deployedCommand({
+    usage: 'predict <model>',
+    description: "ask the live version through the model's API",
+    examples: [
+      'slipway predict flight-delay --example',
+      'slipway predict flight-delay --instance \'{"origin":"JFK","destination":"LAX","distance":2475,"date":"2001-03-05"}\'',
+    ],
+  })
+    .option('--example', 'make an instance, show a curl and a Python call, and the answer')
+    .option('--instance <json>', 'an instance, or a list of them')
+    .option('--json-file <file>', 'a file with an instance, a list of them or a whole request')
+    .action((name: string, options: Options) =>
+      run(options, async ({ deployment, terminal }) => {
+        const model = deployment.model(name).name;
+        const path = `/v1/models/${model}:predict`;
+        const text = await body(deployment, model, options);
+        const api = await openApi(deployment);
+        const reply = await api.post(path, text);
+        checkReply(reply);
+        terminal.result(
+          options.example
+            ? {
+                request: { url: `${api.baseUrl}${path}`, body: JSON.parse(text) },
+                reply: reply.body,
+              }
+            : reply.body,
+          [
+            ...(options.example ? exampleCalls(deployment, api, path, text) : []),
+            ...(options.example ? [styled('bold', 'The answer')] : []),
+            JSON.stringify(reply.body, null, 2),
+          ],
+        );
+        return undefined;
+      }),
+    );

@@ -1,0 +1,102 @@
+import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
+import { dynamodbLedger } from '../adapters/dynamodb-ledger.ts';
+import { dynamodbRegistry } from '../adapters/dynamodb-registry.ts';
+import { dynamodbRunLock } from '../adapters/dynamodb-run-lock.ts';
+import { s3Objects } from '../adapters/s3-objects.ts';
+import { CommandError, usageError } from './command-error.ts';
+import { chooseLaptop, type RunningLaptop, runningLaptops } from './laptop-file.ts';
+
+export const environmentNames = ['local', 'dev', 'staging', 'prod'] as const;
+
+export interface Target {
+  readonly env: string;
+  /** Port of a laptop cloud. */
+  readonly cloud?: string | undefined;
+}
+
+export interface DeployedModel {
+  readonly name: string;
+  readonly stateMachineArn: string;
+  readonly requestRunFunction: string;
+  readonly predictFunction: string;
+}
+
+/** Leads every AWS client of this process to the target. */
+function point(target: Target): RunningLaptop | undefined {
+  if (!environmentNames.some((name) => name === target.env)) {
+    throw usageError(
+      `there is no environment '${target.env}'; --env is one of ${environmentNames.join(', ')}`,
+    );
+  }
+  if (target.env !== 'local') return undefined;
+  const laptop = chooseLaptop(runningLaptops(), target.cloud ?? process.env['SLIPWAY_CLOUD']);
+  Object.assign(process.env, laptop.env);
+  return laptop;
+}
+
+async function readParameters(env: string): Promise<Map<string, string>> {
+  const parameters = new Map<string, string>();
+  const path = `/slipway/${env}/`;
+  const pages = paginateGetParametersByPath(
+    { client: new SSMClient() },
+    { Path: path, Recursive: true },
+  );
+  for await (const page of pages) {
+    for (const { Name, Value } of page.Parameters ?? []) {
+      if (Name !== undefined && Value !== undefined) parameters.set(Name.slice(path.length), Value);
+    }
+  }
+  return parameters;
+}
+
+export type Deployment = Awaited<ReturnType<typeof openDeployment>>;
+
+/**
+ * A deployed environment, found through the parameters that its stacks wrote.
+ * @throws CommandError where there is none.
+ */
+export async function openDeployment(target: Target) {
+  const laptop = point(target);
+  const parameters = await readParameters(target.env);
+  const parameter = (name: string): string => {
+    const value = parameters.get(name);
+    if (value !== undefined) return value;
+    throw new CommandError(
+      `the environment '${target.env}' is not deployed here (no parameter /slipway/${target.env}/${name}); deploy it with \`SLIPWAY_ENVIRONMENT=${target.env} npx cdk deploy --all\``,
+    );
+  };
+  const models = [...parameters.keys()]
+    .flatMap((name) => /^models\/([^/]+)\/state-machine-arn$/.exec(name)?.[1] ?? [])
+    .sort();
+  const tableName = parameter('registry-table');
+  return {
+    environment: target.env,
+    /** Where the environment is a laptop cloud. */
+    laptop,
+    parameter,
+    /** Names of the deployed models. */
+    models,
+    registry: dynamodbRegistry({ tableName }),
+    ledger: dynamodbLedger({ tableName }),
+    runLock: dynamodbRunLock({ tableName }),
+    data: s3Objects({ bucket: parameter('data-bucket') }),
+    artifacts: s3Objects({ bucket: parameter('artifacts-bucket') }),
+
+    /** @throws CommandError listing the models there are. */
+    model(name: string): DeployedModel {
+      if (!models.includes(name)) {
+        throw usageError(
+          `there is no model '${name}' in '${target.env}'; ${
+            models.length > 0 ? `there is ${models.join(', ')}` : 'no model is deployed'
+          }`,
+        );
+      }
+      return {
+        name,
+        stateMachineArn: parameter(`models/${name}/state-machine-arn`),
+        requestRunFunction: parameter(`models/${name}/request-run-function`),
+        predictFunction: parameter(`models/${name}/predict-function`),
+      };
+    },
+  };
+}

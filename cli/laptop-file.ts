@@ -1,0 +1,93 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseDocument } from '../core/parse-document.ts';
+import { usageError } from './command-error.ts';
+
+export const repositoryRoot = join(import.meta.dirname, '..');
+
+/** What one `slipway` says to the others about the laptop cloud it runs; for this user's eyes only. */
+export const RunningLaptop = z.strictObject({
+  port: z.int(),
+  pid: z.int(),
+  startedAt: z.string(),
+  endpoint: z.url(),
+  /** Settings that lead the AWS SDK to this cloud. */
+  env: z.record(z.string(), z.string()),
+  identity: z.strictObject({
+    issuer: z.url(),
+    audience: z.string(),
+    /** OAuth 2.0 token endpoint, client credentials. */
+    tokenUrl: z.url(),
+    clientId: z.string(),
+    clientSecret: z.string(),
+  }),
+  logFile: z.string(),
+});
+export type RunningLaptop = z.infer<typeof RunningLaptop>;
+
+const defaultFolder = join(repositoryRoot, '.slipway', 'local');
+const fileOf = (folder: string, port: number) => join(folder, `${port}.json`);
+
+/** Writes the file by which other calls find this cloud; returns what removes it. */
+export function announceLaptop(laptop: RunningLaptop, folder = defaultFolder): () => void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = fileOf(folder, laptop.port);
+  writeFileSync(file, `${JSON.stringify(laptop, null, 2)}\n`, { mode: 0o600 });
+  return () => rmSync(file, { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/** The laptop clouds that run now; files of those that were killed are swept away. */
+export function runningLaptops(folder = defaultFolder): RunningLaptop[] {
+  let names: string[];
+  try {
+    names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+  } catch {
+    return [];
+  }
+  return names.sort().flatMap((name) => {
+    const path = join(folder, name);
+    const laptop = parseDocument(RunningLaptop, JSON.parse(readFileSync(path, 'utf8')), path);
+    if (isAlive(laptop.pid)) return [laptop];
+    rmSync(path, { force: true });
+    return [];
+  });
+}
+
+/**
+ * The one running cloud, or among several the one that is named by its port.
+ * @throws CommandError where there is none or the choice is open.
+ */
+export function chooseLaptop(running: readonly RunningLaptop[], port?: string): RunningLaptop {
+  const ports = running.map((laptop) => laptop.port).join(', ');
+  if (port !== undefined) {
+    const named = running.find((laptop) => String(laptop.port) === port);
+    if (named) return named;
+    throw usageError(
+      running.length === 0
+        ? `no laptop cloud is running on port ${port}; start one with \`slipway local\``
+        : `no laptop cloud is running on port ${port}; there is one on ${ports}`,
+    );
+  }
+  const [only, ...others] = running;
+  if (!only) {
+    throw usageError(
+      'no laptop cloud is running; start one with `slipway local`, or name another environment with --env',
+    );
+  }
+  if (others.length > 0) {
+    throw usageError(
+      `several laptop clouds are running (ports ${ports}); name one with --cloud <port> or SLIPWAY_CLOUD`,
+    );
+  }
+  return only;
+}

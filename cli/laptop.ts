@@ -1,0 +1,179 @@
+// Brings up the whole platform on this machine: identity provider, laptop cloud, the stacks by the CDK CLI.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Cloud, startCloud } from '../local/cloud.ts';
+import { type IdentityProvider, startIdentityProvider } from '../local/identity-provider.ts';
+import { CommandError } from './command-error.ts';
+import { announceLaptop, type RunningLaptop, repositoryRoot } from './laptop-file.ts';
+import { seconds, type Terminal } from './terminal.ts';
+
+export interface Laptop {
+  /** What other calls of `slipway` read. */
+  readonly running: RunningLaptop;
+  readonly cloud: Cloud;
+  /** Ends every process, removes every folder and the run-file. May be called more than once. */
+  stop(): Promise<void>;
+}
+
+const audience = 'slipway';
+const trainingImage = join(repositoryRoot, '.venv', 'xgboost');
+const cdkCli = join(repositoryRoot, 'node_modules', 'aws-cdk', 'bin', 'cdk');
+
+/** What has to end or go, newest first. */
+class Cleanup {
+  private readonly steps: (() => Promise<void> | void)[] = [];
+  private done: Promise<void> | undefined;
+
+  add(step: () => Promise<void> | void): void {
+    this.steps.unshift(step);
+  }
+
+  run(): Promise<void> {
+    this.done ??= (async () => {
+      for (const step of this.steps) await step();
+    })();
+    return this.done;
+  }
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
+const tellingLine = /✅|❌|deploying\.\.\.|Bundling|Error/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
+const colours = /\u001b\[[0-9;]*m/g;
+
+/** Runs the CDK CLI; its telling lines are progress, all of them are told when it fails. */
+function cdk(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  { note, cleanup }: { note: (line: string) => void; cleanup: Cleanup },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [cdkCli, ...args], {
+      cwd: repositoryRoot,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, so that Ctrl-C ends it in order and whatever it started with it.
+      detached: true,
+    });
+    cleanup.add(() => signalGroup(child, 'SIGTERM'));
+    const output: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface(stream).on('line', (raw) => {
+        const line = raw.replaceAll(colours, '');
+        output.push(line);
+        if (tellingLine.test(line)) note(`    ${line.trim()}`);
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) return resolve();
+      reject(
+        new CommandError(
+          `cdk ${args[0]} ended with ${signal ?? code}:\n${output.slice(-60).join('\n')}`,
+        ),
+      );
+    });
+  });
+}
+
+const runFile = (cloud: Cloud, identity: IdentityProvider): RunningLaptop => ({
+  port: cloud.port,
+  pid: process.pid,
+  startedAt: new Date().toISOString(),
+  endpoint: cloud.endpoint,
+  env: { ...cloud.env },
+  identity: {
+    issuer: identity.issuer,
+    audience,
+    tokenUrl: identity.tokenEndpoint,
+    clientId: identity.clientId,
+    clientSecret: identity.clientSecret,
+  },
+  logFile: cloud.logFile,
+});
+
+type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>;
+
+/** A line when a part begins and one with its time when it is done. */
+const stepper =
+  ({ note }: Pick<Terminal, 'note'>): Step =>
+  async (title, work) => {
+    const startedAt = performance.now();
+    note(`  ${title} …`);
+    const result = await work();
+    note(`  ${title}: ${seconds(performance.now() - startedAt)}`);
+    return result;
+  };
+
+async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Promise<Laptop> {
+  const step = stepper(terminal);
+  const output = mkdtempSync(join(tmpdir(), 'slipway-cdk-'));
+  cleanup.add(() => rm(output, { recursive: true, force: true, maxRetries: 5 }));
+  const removeOutput = () => rmSync(output, { recursive: true, force: true });
+  process.once('exit', removeOutput);
+
+  const identity = await startIdentityProvider();
+  cleanup.add(() => identity.stop());
+  const cloud = await step('starting the laptop cloud', () => startCloud());
+  cleanup.add(() => cloud.stop());
+  const env = {
+    ...cloud.env,
+    SLIPWAY_ENVIRONMENT: 'local',
+    SLIPWAY_LOCAL_JWT_ISSUER: identity.issuer,
+    SLIPWAY_LOCAL_JWKS_URI: identity.jwksUri,
+    SLIPWAY_LOCAL_TRAINING_IMAGE: trainingImage,
+    CI: 'true',
+    CDK_DISABLE_CLI_TELEMETRY: 'true',
+  };
+  const tools = { note: terminal.note, cleanup };
+  const shared = ['--output', output, '--no-notices'];
+  await step('preparing it for the CDK', () =>
+    cdk(['bootstrap', `aws://${cloud.accountId}/${cloud.region}`, ...shared], env, tools),
+  );
+  await step('deploying the stacks', () =>
+    cdk(['deploy', '--all', '--require-approval', 'never', ...shared], env, tools),
+  );
+  const running = runFile(cloud, identity);
+  const removeRunFile = announceLaptop(running);
+  cleanup.add(removeRunFile);
+  process.once('exit', removeRunFile);
+  return { running, cloud, stop: () => cleanup.run() };
+}
+
+/**
+ * Starts the laptop cloud and deploys all stacks into it. Ctrl-C and SIGTERM, from the first moment
+ * on, end everything and then this process.
+ * @throws CommandError with the end of what the CDK CLI said.
+ */
+export async function startLaptop(terminal: Pick<Terminal, 'note'>): Promise<Laptop> {
+  if (!existsSync(trainingImage)) {
+    throw new CommandError(
+      `the trainer's Python environment ${trainingImage} is missing; run \`node bin/setup.mjs\``,
+    );
+  }
+  const cleanup = new Cleanup();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      terminal.note('Stopping the laptop cloud …');
+      void cleanup.run().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+    });
+  }
+  try {
+    return await bringUp(terminal, cleanup);
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}

@@ -1,0 +1,72 @@
+import { Command, CommanderError } from 'commander';
+import { CommandError, describeError, exitCodes } from './command-error.ts';
+import { demoCommand } from './commands/demo.ts';
+import { dropCommand } from './commands/drop.ts';
+import { lineageCommand } from './commands/lineage.ts';
+import { liveCommand } from './commands/live.ts';
+import { localCommand } from './commands/local.ts';
+import { logsCommand } from './commands/logs.ts';
+import { modelsCommand } from './commands/models.ts';
+import { predictCommand } from './commands/predict.ts';
+import { retryCommand } from './commands/retry.ts';
+import { statusCommand } from './commands/status.ts';
+import { tokenCommand } from './commands/token.ts';
+import { trainCommand } from './commands/train.ts';
+
+const help = `
+Exit codes:
+  ${exitCodes.done}  done; with --wait: a version went live, or there was nothing new
+  ${exitCodes.failed}  failed; with --wait: the run failed, or there was no data
+  ${exitCodes.usage}  wrong command line, or there is no such model, run, version or environment
+  ${exitCodes.rejected}  with --wait: the new version was refused
+  ${exitCodes.quarantined}  with --wait: files were invalid and went to quarantine
+
+Environment variables:
+  SLIPWAY_CLOUD   port of the laptop cloud to talk to, where several are running
+  SLIPWAY_TOKEN   JWT for the API of an environment with its own identity provider
+  DEBUG           any value: errors are shown with their stack
+
+Examples:
+  $ slipway local
+  $ slipway drop flight-delay january.parquet february.parquet --wait
+  $ slipway predict flight-delay --example`;
+
+/** The command line with all its commands. */
+export function program(): Command {
+  const slipway = new Command('slipway')
+    .description('From a notebook to production on AWS, and kept good there.')
+    .addHelpText('after', help)
+    .exitOverride();
+  const commands = [
+    localCommand,
+    demoCommand,
+    dropCommand,
+    trainCommand,
+    statusCommand,
+    logsCommand,
+    retryCommand,
+    modelsCommand,
+    liveCommand,
+    predictCommand,
+    lineageCommand,
+    tokenCommand,
+  ];
+  for (const make of commands) slipway.addCommand(make().exitOverride());
+  return slipway;
+}
+
+/** Runs one command line; sets the process's exit code and tells errors in one clear line. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has told it already; --help ends with 0.
+      process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+      return;
+    }
+    process.exitCode = error instanceof CommandError ? error.exitCode : exitCodes.failed;
+    const debug = process.env['DEBUG'] && error instanceof Error ? error.stack : undefined;
+    process.stderr.write(`slipway: ${debug ?? describeError(error)}\n`);
+  }
+}
