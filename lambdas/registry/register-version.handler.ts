@@ -1,0 +1,27 @@
+import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { s3Objects } from '../../adapters/s3-objects.ts';
+import { parseEnvironment } from '../runtime/environment.ts';
+import { loadModelDefinition } from '../runtime/model-definition.ts';
+import { stepHandler } from '../runtime/step-handler.ts';
+import {
+  RegisterVersionEnvironment,
+  RegisterVersionEvent,
+  RegisterVersionResult,
+} from './register-version.contract.ts';
+import { registerVersion } from './register-version.ts';
+
+const environment = parseEnvironment(RegisterVersionEnvironment, process.env);
+const place = {
+  definition: loadModelDefinition(environment.LAMBDA_TASK_ROOT),
+  data: s3Objects({ bucket: environment.DATA_BUCKET }),
+  artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
+  registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
+  trainerSha256: environment.TRAINER_SHA256,
+  trainingImage: environment.TRAINING_IMAGE,
+  now: () => new Date().toISOString(),
+};
+
+export const handler = stepHandler(
+  { event: RegisterVersionEvent, result: RegisterVersionResult },
+  async (event) => ({ version: await registerVersion(place, event) }),
+);
