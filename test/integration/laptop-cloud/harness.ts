@@ -1,5 +1,6 @@
 // Tests of the laptop cloud's gaps. With SLIPWAY_BARE_EMULATOR=1 the same files run against the
 // emulator as it comes, and every gap test must fail there: a gap that is none is not closed twice.
+import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, it, type TestFunction } from 'vitest';
 import { type Cloud, type CloudOptions, startCloud } from '../../../local/cloud.ts';
 
@@ -53,5 +54,16 @@ export async function eventually<T>(ask: () => Promise<T | undefined> | T | unde
     const answer = await ask();
     if (answer !== undefined) return answer;
     await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Whether a process runs; one that has ended and waits for its parent to notice does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^Z|^$/.test(
+      execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).trim(),
+    );
+  } catch {
+    return false;
   }
 }

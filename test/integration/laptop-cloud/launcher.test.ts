@@ -5,19 +5,10 @@ import { createInterface } from 'node:readline';
 import { CreateBucketCommand, ListBucketsCommand, S3Client } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
 import { type Cloud, CloudStartError, startCloud } from '../../../local/cloud.ts';
-import { clientConfig, eventually } from './harness.ts';
+import { clientConfig, eventually, isRunning } from './harness.ts';
 
 const limit = { timeout: 60_000 };
 const cloudModule = new URL('../../../local/cloud.ts', import.meta.url).href;
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 async function bucketNames(cloud: Cloud): Promise<(string | undefined)[]> {
   const { Buckets = [] } = await new S3Client(clientConfig(cloud)).send(new ListBucketsCommand({}));
@@ -62,7 +53,7 @@ describe('a laptop cloud', () => {
     expect(readdirSync(cloud.folder)).toContain('cloud.log');
     await Promise.all([cloud.stop(), cloud.stop()]);
     await cloud.stop();
-    expect(isAlive(cloud.pid)).toBe(false);
+    expect(isRunning(cloud.pid)).toBe(false);
     expect(existsSync(cloud.folder)).toBe(false);
     await expect(fetch(cloud.endpoint)).rejects.toThrow();
   });
@@ -72,11 +63,11 @@ describe('a laptop cloud', () => {
     limit,
     async (signal) => {
       const { owner, folder, pid } = await ownerProcess();
-      expect(isAlive(pid)).toBe(true);
+      expect(isRunning(pid)).toBe(true);
       owner.kill(signal);
       const [, endedBy] = await once(owner, 'exit');
       expect(endedBy).toBe(signal);
-      await eventually(() => (isAlive(pid) || existsSync(folder) ? undefined : true));
+      await eventually(() => (isRunning(pid) || existsSync(folder) ? undefined : true));
     },
   );
 
