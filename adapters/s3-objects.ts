@@ -49,6 +49,7 @@ export interface StoredObject {
 /** The current version of an object; versionId is 'null' in a bucket that keeps no versions. */
 export interface StoredVersion extends StoredObject {
   readonly versionId: string;
+  readonly modifiedAt: Date;
 }
 
 export interface ContentHash {
@@ -126,10 +127,17 @@ async function listed(client: S3Client, Bucket: string, Prefix: string): Promise
 }
 
 const currentVersions = (versions: readonly ObjectVersion[]): StoredVersion[] =>
-  versions.flatMap(({ Key, Size, VersionId, IsLatest }) =>
+  versions.flatMap(({ Key, Size, VersionId, IsLatest, LastModified }) =>
     Key === undefined || !IsLatest
       ? []
-      : [{ key: Key, bytes: Size ?? 0, versionId: VersionId ?? 'null' }],
+      : [
+          {
+            key: Key,
+            bytes: Size ?? 0,
+            versionId: VersionId ?? 'null',
+            modifiedAt: LastModified ?? new Date(0),
+          },
+        ],
   );
 
 async function listedVersions(
@@ -217,7 +225,12 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
       try {
         return await doing('read', key, async () => {
           const reply = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
-          return { key, bytes: reply.ContentLength ?? 0, versionId: reply.VersionId ?? 'null' };
+          return {
+            key,
+            bytes: reply.ContentLength ?? 0,
+            versionId: reply.VersionId ?? 'null',
+            modifiedAt: reply.LastModified ?? new Date(0),
+          };
         });
       } catch (error) {
         if (error instanceof ObjectNotFoundError) return undefined;

@@ -1,0 +1,133 @@
+import { join } from 'node:path';
+import {
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  type DuckDBType,
+  type DuckDBValue,
+} from '@duckdb/node-api';
+import { withTemporaryFolder } from './temporary-folder.ts';
+
+/** DuckDB could not do what it was asked, for a reason that lies not in the data. */
+export class DatabaseError extends Error {
+  override readonly name = 'DatabaseError';
+}
+
+/** A file's content cannot be read; the message is DuckDB's first line, without the data. */
+export class UnreadableDataError extends Error {
+  override readonly name = 'UnreadableDataError';
+}
+
+/** Errors that data can cause. Whatever else goes wrong is a failure of this machine, or a mistake. */
+const causedByData = /^(Invalid Input|Conversion|Invalid|Parser|Binder|Serialization|IO) Error: /;
+const causedByMachine = /No space left|Could not write|Cannot open file|Too many open files/;
+
+function translate(error: unknown): Error {
+  const text = error instanceof Error ? error.message : String(error);
+  const [firstLine = ''] = text.split('\n');
+  if (causedByData.test(firstLine) && !causedByMachine.test(text)) {
+    return new UnreadableDataError(firstLine.replace(causedByData, ''), { cause: error });
+  }
+  return new DatabaseError(`DuckDB: ${firstLine}`, { cause: error });
+}
+
+export const sqlText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+export const sqlName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** The columns of one chunk of rows, in the order of the query. */
+export interface Chunk {
+  readonly rows: number;
+  readonly columns: readonly (readonly DuckDBValue[])[];
+}
+
+/** A database of a temporary folder, which it does not reach out of: no network, no extensions. */
+export class DuckdbDatabase {
+  readonly folder: string;
+  readonly #connection: DuckDBConnection;
+
+  constructor(folder: string, connection: DuckDBConnection) {
+    this.folder = folder;
+    this.#connection = connection;
+  }
+
+  /** @throws UnreadableDataError @throws DatabaseError */
+  async run(sql: string): Promise<void> {
+    try {
+      await this.#connection.run(sql);
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  /** All rows of a small result. @throws UnreadableDataError @throws DatabaseError */
+  async rows(sql: string): Promise<DuckDBValue[][]> {
+    try {
+      return await (await this.#connection.runAndReadAll(sql)).getRows();
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  /** The rows of a result of any size, about 2,000 at a time, in its order. */
+  async *chunks(sql: string): AsyncGenerator<Chunk> {
+    const result = await this.#connection.stream(sql);
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (!chunk || chunk.rowCount === 0) return;
+      yield { rows: chunk.rowCount, columns: chunk.getColumns() };
+    }
+  }
+
+  /** Appends rows, at most 2,048 at a time, to a table whose columns have the types given. */
+  async appender(table: string, types: readonly DuckDBType[]) {
+    const appender = await this.#connection.createAppender(table);
+    return {
+      append(columns: readonly (readonly DuckDBValue[])[], rows: number): void {
+        const chunk = DuckDBDataChunk.create(types, rows);
+        chunk.setColumns(columns);
+        appender.appendDataChunk(chunk);
+      },
+      close(): void {
+        appender.flushSync();
+        appender.closeSync();
+      },
+    };
+  }
+}
+
+const settings = (folder: string, memoryMb: number): string[] => [
+  `memory_limit = '${memoryMb}MB'`,
+  `temp_directory = ${sqlText(join(folder, 'spill'))}`,
+  "TimeZone = 'UTC'",
+  'preserve_insertion_order = true',
+  `allowed_directories = [${sqlText(`${folder}/`)}]`,
+  'enable_external_access = false',
+  'lock_configuration = true',
+];
+
+/**
+ * Gives a database on disk to `use`, in a temporary folder that is gone afterwards. Rows beyond the
+ * memory given are kept on disk.
+ */
+export function withDuckdb<T>(
+  use: (database: DuckdbDatabase) => Promise<T>,
+  memoryMb = 1_024,
+): Promise<T> {
+  return withTemporaryFolder(async (folder) => {
+    const instance = await DuckDBInstance.create(join(folder, 'tables.duckdb'), {
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    });
+    try {
+      const connection = await instance.connect();
+      try {
+        for (const setting of settings(folder, memoryMb)) await connection.run(`SET ${setting}`);
+        return await use(new DuckdbDatabase(folder, connection));
+      } finally {
+        connection.closeSync();
+      }
+    } finally {
+      instance.closeSync();
+    }
+  });
+}

@@ -1,0 +1,325 @@
+import type { CellRule } from '../core/datasets/cell-rules.ts';
+import { type Example, type Finding, maximumExamples } from '../core/datasets/validation-report.ts';
+import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
+import type { Column } from '../core/model/data-section.ts';
+import { type DuckdbDatabase, sqlName, sqlText, UnreadableDataError } from './duckdb-database.ts';
+import { type RawTable, readRawFile } from './duckdb-raw-files.ts';
+import { sqlTypeOf, typedValue } from './duckdb-typed-values.ts';
+
+/** A file's rows in the declared types, in the file's order. */
+export interface TypedTable {
+  readonly name: string;
+  /** All rows of the file, those that are broken included. */
+  readonly rows: number;
+  /** What is wrong with the file's columns and with the form of its rows. */
+  readonly findings: readonly Finding[];
+  /** The file's row, from 1 on, of a row of the table by its number there. */
+  readonly rowInFile: (n: number) => number;
+}
+
+type Columns = Readonly<Record<string, Column>>;
+
+// Of each declared column a table has the value (v), what is wrong with it (p: 0 nothing, 1 it is null,
+// 2 it is not of the type), and where it is not of the type, what it is (s).
+// DuckDB takes a and A for the same name; a mark before each capital keeps them apart.
+const marked = (kind: string, name: string): string =>
+  sqlName(`${kind}_${name.replaceAll(/[A-Z]/g, '^$&')}`);
+const valueColumn = (name: string): string => marked('v', name);
+const problemColumn = (name: string): string => marked('p', name);
+const shownColumn = (name: string): string => marked('s', name);
+const isNull = 1;
+const isOfOtherType = 2;
+const shownCharacters = 120;
+
+const fileFinding = (rule: Finding['rule'], message: string, column?: string): Finding => ({
+  rule,
+  ...(column === undefined ? {} : { column }),
+  count: 1,
+  message,
+  examples: [],
+});
+
+function columnFindings(raw: RawTable, columns: Columns): Finding[] {
+  if (raw.columnsAreOptional) return [];
+  const declared = Object.keys(columns);
+  const repeated = raw.header.filter((name, i) => raw.header.indexOf(name) !== i);
+  return [
+    ...declared
+      .filter((name) => !raw.columns.has(name))
+      .map((name) =>
+        fileFinding(
+          'column_missing',
+          `the file has no column ${name} but ${raw.header.slice(0, 30).join(', ')}; add it and drop the file again`,
+          name,
+        ),
+      ),
+    ...[...new Set(raw.header)]
+      .filter((name) => !(name in columns))
+      .map((name) => unknownColumn(name, 1)),
+    ...[...new Set(repeated)].map((name) =>
+      fileFinding(
+        'column_repeated',
+        `the file has more than one column ${name}; remove the others`,
+        name.slice(0, shownCharacters),
+      ),
+    ),
+  ];
+}
+
+function unknownColumn(name: string, count: number): Finding {
+  const shown = name.slice(0, shownCharacters);
+  return {
+    rule: 'column_unknown',
+    column: shown,
+    count,
+    message: `the column '${shown}' is not declared; remove it from the file, or declare it in model.ts`,
+    examples: [],
+  };
+}
+
+function tableSql(name: string, raw: RawTable, columns: Columns): string {
+  const isRow = raw.isBroken ? `NOT (${raw.isBroken})` : 'true';
+  const number = raw.isBroken ? 'line_number' : 'row_number() OVER ()';
+  const values: string[] = [];
+  const cells: string[] = [];
+  for (const [column, { type, sensitive }] of Object.entries(columns)) {
+    const source = raw.columns.get(column);
+    if (!source) {
+      cells.push(`CAST(NULL AS ${sqlTypeOf[type]}) AS ${valueColumn(column)}`);
+      cells.push(`CAST(0 AS UTINYINT) AS ${problemColumn(column)}`);
+      cells.push(`CAST(NULL AS VARCHAR) AS ${shownColumn(column)}`);
+      continue;
+    }
+    const typed = typedValue(type, source.storage, source.sql);
+    const [v, p] = [valueColumn(column), problemColumn(column)];
+    const shown = sensitive ? 'NULL' : `left(${typed.shown}, ${shownCharacters})`;
+    values.push(`${typed.value} AS ${v}`, `${typed.isNull} AS ${marked('n', column)}`);
+    values.push(`CAST(${shown} AS VARCHAR) AS ${marked('x', column)}`);
+    cells.push(`CAST(${v} AS ${sqlTypeOf[type]}) AS ${v}`);
+    cells.push(`CAST(CASE WHEN NOT is_row THEN 0 WHEN ${marked('n', column)} THEN ${isNull}
+      WHEN ${v} IS NULL THEN ${isOfOtherType} ELSE 0 END AS UTINYINT) AS ${p}`);
+    cells.push(
+      `CASE WHEN ${p} = ${isOfOtherType} THEN ${marked('x', column)} END AS ${shownColumn(column)}`,
+    );
+  }
+  return `CREATE TABLE ${name} AS SELECT ${['n', 'is_row', ...cells].join(', ')}
+    FROM (SELECT ${[`${number} AS n`, `${isRow} AS is_row`, ...values].join(', ')} FROM ${raw.relation})`;
+}
+
+interface Rejected {
+  readonly line: number;
+  readonly text: string | null;
+  readonly why: string;
+}
+
+/** Rows that a CSV reader left out because of their form, by line; the header is line 1. */
+async function takeRejected(database: DuckdbDatabase): Promise<Rejected[]> {
+  const [found] = await database.rows(
+    "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'rejected'",
+  );
+  if (Number(found?.[0]) === 0) return [];
+  const rows = await database.rows(
+    `SELECT line, left(any_value(csv_line), ${shownCharacters}), lower(min(error_type::VARCHAR))
+     FROM rejected GROUP BY line ORDER BY line`,
+  );
+  await database.run('DROP TABLE rejected');
+  await database.run('DROP TABLE IF EXISTS rejected_scans');
+  return rows.map(([line, text, why]) => ({
+    line: Number(line),
+    text: text === null ? null : String(text),
+    why: String(why),
+  }));
+}
+
+function rowFormFinding(count: number, examples: Example[], why: string): Finding {
+  const message = `the row cannot be read (${why}); correct its form and drop the file again`;
+  return { rule: 'row_form', count, message, examples };
+}
+
+function rejectedFindings(rejected: readonly Rejected[], sensitive: boolean): Finding[] {
+  if (rejected.length === 0) return [];
+  const examples = rejected.slice(0, maximumExamples).map(({ line, text }) => ({
+    row: Math.max(line - 1, 1),
+    value: sensitive ? null : text,
+  }));
+  const why = [...new Set(rejected.map((row) => row.why))].join(', ');
+  return [rowFormFinding(rejected.length, examples, why)];
+}
+
+/** Where rows of the file are not in the table, the table's n-th row is further down in the file. */
+function rowInFile(rejected: readonly Rejected[]): (n: number) => number {
+  const left = rejected.map(({ line }) => line - 1);
+  return (n) => {
+    let row = n;
+    for (const gone of left) {
+      if (gone > row) break;
+      row += 1;
+    }
+    return row;
+  };
+}
+
+async function brokenLines(
+  database: DuckdbDatabase,
+  raw: RawTable,
+  sensitive: boolean,
+): Promise<Finding[]> {
+  if (!raw.isBroken) return [];
+  const broken = await database.rows(
+    `SELECT line_number, left(line, ${shownCharacters}), count(*) OVER () FROM ${raw.relation}
+     WHERE ${raw.isBroken} ORDER BY line_number LIMIT ${maximumExamples}`,
+  );
+  if (broken.length === 0) return [];
+  const examples = broken.map(([row, text]) => ({
+    row: Number(row),
+    value: sensitive ? null : String(text),
+  }));
+  return [rowFormFinding(Number(broken[0]?.[2]), examples, 'it is not one JSON object')];
+}
+
+async function unknownKeys(
+  database: DuckdbDatabase,
+  raw: RawTable,
+  columns: Columns,
+): Promise<Finding[]> {
+  if (!raw.isBroken) return [];
+  const known = Object.keys(columns).map(sqlText).join(', ');
+  const keys = await database.rows(
+    `SELECT key, count(*) FROM (SELECT unnest(json_keys(line)) AS key FROM ${raw.relation} WHERE is_object)
+     WHERE key NOT IN (${known}) GROUP BY key ORDER BY count(*) DESC, key LIMIT 50`,
+  );
+  return keys.map(([key, count]) => unknownColumn(String(key), Number(count)));
+}
+
+/**
+ * Reads a downloaded file into a new table.
+ * @returns the table, or the finding why the file cannot be read
+ */
+export async function loadTypedTable(
+  database: DuckdbDatabase,
+  file: { readonly path: string; readonly name: string },
+  columns: Columns,
+  name: string,
+): Promise<TypedTable | { readonly unreadable: Finding }> {
+  const raw = await readRawFile(database, file, Object.keys(columns));
+  if ('unreadable' in raw) return raw;
+  const sensitive = Object.values(columns).some((column) => column.sensitive);
+  try {
+    await database.run(tableSql(name, raw, columns));
+    const rejected = await takeRejected(database);
+    const [counted] = await database.rows(`SELECT count(*) FROM ${name}`);
+    return {
+      name,
+      rows: Number(counted?.[0]) + rejected.length,
+      findings: [
+        ...columnFindings(raw, columns),
+        ...(await unknownKeys(database, raw, columns)),
+        ...rejectedFindings(rejected, sensitive),
+        ...(await brokenLines(database, raw, sensitive)),
+      ],
+      rowInFile: rowInFile(rejected),
+    };
+  } catch (error) {
+    if (!(error instanceof UnreadableDataError)) throw error;
+    const message = `the file cannot be read (${error.message}); write it again and drop it`;
+    return { unreadable: fileFinding('file_content', message) };
+  }
+}
+
+function broken(rule: CellRule, column: Column | undefined): string {
+  const value = valueColumn(rule.column);
+  switch (rule.rule) {
+    case 'not_null':
+      return `${problemColumn(rule.column)} = ${isNull}`;
+    case 'type':
+      return `${problemColumn(rule.column)} = ${isOfOtherType}`;
+    case 'minimum':
+      return `${value} < CAST('${rule.bound}' AS DOUBLE)`;
+    case 'maximum':
+      return `${value} > CAST('${rule.bound}' AS DOUBLE)`;
+    case 'allowed': {
+      const wanted = column?.type === 'string' ? 'string' : 'number';
+      const values = rule.values
+        .filter((allowed) => typeof allowed === wanted)
+        .map((allowed) =>
+          wanted === 'string' ? sqlText(String(allowed)) : `CAST('${allowed}' AS DOUBLE)`,
+        );
+      if (values.length === 0) return `${value} IS NOT NULL`;
+      return `${value} NOT IN (${values.join(', ')})`;
+    }
+  }
+}
+
+const cut = (value: unknown): Example['value'] => {
+  if (typeof value === 'string') return value.slice(0, shownCharacters);
+  return typeof value === 'number' || typeof value === 'boolean' ? value : null;
+};
+
+/** Counts the rows of a table that break each of the rules, and shows the first of them. */
+export async function findBrokenCells(
+  database: DuckdbDatabase,
+  table: TypedTable,
+  rules: readonly CellRule[],
+  columns: Columns,
+): Promise<Finding[]> {
+  const conditions = rules.map((rule) => broken(rule, columns[rule.column]));
+  const counters = conditions.map((condition) => `count(*) FILTER (WHERE ${condition})`);
+  const [counts = []] = await database.rows(`SELECT ${counters.join(', ')} FROM ${table.name}`);
+  const findings: Finding[] = [];
+  for (const [i, { rule, column, message }] of rules.entries()) {
+    const count = Number(counts[i]);
+    if (count === 0) continue;
+    const what = rule === 'type' ? shownColumn(column) : valueColumn(column);
+    const rows = await database.rows(
+      `SELECT n, ${what} FROM ${table.name} WHERE ${conditions[i]} ORDER BY n LIMIT ${maximumExamples}`,
+    );
+    const hidden = columns[column]?.sensitive;
+    const examples = rows.map(([n, value]) => ({
+      row: table.rowInFile(Number(n)),
+      value: hidden ? null : cut(value),
+    }));
+    findings.push({ rule, column, count, message, examples });
+  }
+  return findings;
+}
+
+/** Some columns of a table's rows in their order, a few thousand rows at a time. */
+export async function* typedColumns(
+  database: DuckdbDatabase,
+  table: TypedTable,
+  columns: readonly string[],
+): AsyncGenerator<{ readonly rows: number; readonly columns: RawColumns }> {
+  const wanted = [...new Set(columns)];
+  const select = wanted.map((name) => `, ${valueColumn(name)}`).join('');
+  let last = 0;
+  for await (const chunk of database.chunks(`SELECT n${select} FROM ${table.name}`)) {
+    const [numbers = [], ...values] = chunk.columns;
+    for (const n of numbers) {
+      if (Number(n) <= last)
+        throw new RangeError(`row ${n} of ${table.name} came after row ${last}`);
+      last = Number(n);
+    }
+    yield {
+      rows: chunk.rows,
+      // Every value was made a string, a double or a boolean.
+      columns: Object.fromEntries(
+        wanted.map((name, i) => [name, (values[i] ?? []) as readonly RawValue[]]),
+      ),
+    };
+  }
+}
+
+/** The largest value of a column of numbers or instants; null where there is none. */
+export async function largest(
+  database: DuckdbDatabase,
+  tables: readonly TypedTable[],
+  column: string,
+): Promise<number | null> {
+  let found: number | null = null;
+  for (const { name } of tables) {
+    const [row] = await database.rows(`SELECT max(${valueColumn(column)}) FROM ${name}`);
+    const value = row?.[0];
+    if (typeof value === 'number' && (found === null || value > found)) found = value;
+  }
+  return found;
+}
