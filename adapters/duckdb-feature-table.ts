@@ -1,4 +1,4 @@
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';
 
 /** A feature table has values that it must not have. */
 export class FeatureTableError extends Error {
@@ -13,69 +13,54 @@ export interface FeatureBatch {
   readonly labels: Float64Array;
 }
 
-const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 const parquet = (paths: readonly string[]): string =>
-  `read_parquet([${paths.map(literal).join(', ')}])`;
+  `read_parquet([${paths.map(sqlText).join(', ')}])`;
 
-/** One thread: a sum must not depend on how many processors there were. */
-async function withConnection<Result>(
-  use: (connection: DuckDBConnection) => Promise<Result>,
-): Promise<Result> {
-  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
-  const connection = await instance.connect();
-  try {
-    return await use(connection);
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
+function labelOf(value: unknown): number {
+  if (typeof value === 'number') return value;
+  throw new FeatureTableError('a row of the features has no label; build the features again');
+}
+
+/**
+ * The rows of Parquet files in the database's folder, which have one FLOAT column per feature and
+ * `__label`: about 2,000 at a time, in the files' order.
+ * @throws FeatureTableError where a row has no label.
+ */
+export async function* featureBatches(
+  database: DuckdbDatabase,
+  paths: readonly string[],
+  features: readonly string[],
+): AsyncGenerator<FeatureBatch> {
+  const names = [...features, '__label'].map(sqlName).join(', ');
+  const width = features.length;
+  for await (const { rows, columns } of database.chunks(`SELECT ${names} FROM ${parquet(paths)}`)) {
+    const values = new Float32Array(rows * width);
+    for (let column = 0; column < width; column++) {
+      for (const [row, value] of (columns[column] ?? []).entries()) {
+        values[row * width + column] = value === null ? Number.NaN : Number(value);
+      }
+    }
+    yield { rows, features: values, labels: Float64Array.from(columns[width] ?? [], labelOf) };
   }
 }
 
 /**
- * Hands out the rows of local Parquet files with one FLOAT column per feature and `__label`, a few
- * thousand at a time, in the files' order.
- * @throws FeatureTableError where a row has no label.
+ * Mean of the labels of Parquet files in the database's folder. Summed in the files' order: the result
+ * does not depend on how many threads DuckDB has.
+ * @throws FeatureTableError where there is no row, or one without a label.
  */
-export async function forEachFeatureBatch(
+export async function meanLabel(
+  database: DuckdbDatabase,
   paths: readonly string[],
-  features: readonly string[],
-  use: (batch: FeatureBatch) => Promise<void>,
-): Promise<void> {
-  const columns = [...features, '__label'].map(identifier).join(', ');
-  await withConnection(async (connection) => {
-    const result = await connection.stream(`SELECT ${columns} FROM ${parquet(paths)}`);
-    for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; ) {
-      const rows = chunk.rowCount;
-      const width = features.length;
-      const values = new Float32Array(rows * width);
-      for (let column = 0; column < width; column++) {
-        chunk.visitColumnValues(column, (value, row) => {
-          values[row * width + column] = value === null ? Number.NaN : Number(value);
-        });
-      }
-      const labels = Float64Array.from(chunk.getColumnValues(width), (label) => {
-        if (label === null)
-          throw new FeatureTableError('a row has no label; build the features again');
-        return Number(label);
-      });
-      await use({ rows, features: values, labels });
-      chunk = await result.fetchChunk();
-    }
-  });
-}
-
-/**
- * Mean of the labels of local Parquet files.
- * @throws FeatureTableError where there is no row.
- */
-export async function meanLabel(paths: readonly string[]): Promise<number> {
-  return withConnection(async (connection) => {
-    const reader = await connection.runAndReadAll(`SELECT avg("__label") FROM ${parquet(paths)}`);
-    const mean = reader.getRows()[0]?.[0];
-    if (typeof mean !== 'number') {
-      throw new FeatureTableError('the training rows have no labels; build the features again');
-    }
-    return mean;
-  });
+): Promise<number> {
+  let rows = 0;
+  let sum = 0;
+  for await (const { labels } of featureBatches(database, paths, [])) {
+    rows += labels.length;
+    for (const label of labels) sum += label;
+  }
+  if (rows === 0) {
+    throw new FeatureTableError('there are no training rows; build the features again');
+  }
+  return sum / rows;
 }

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
@@ -19,12 +16,5 @@ const artifacts = s3Objects({ bucket: environment.ARTIFACTS_BUCKET });
 
 export const handler = stepHandler(
   { event: EvaluateCandidateEvent, result: EvaluateCandidateResult },
-  async (event) => {
-    const folder = await mkdtemp(join(tmpdir(), 'evaluate-'));
-    try {
-      return await evaluateCandidate({ definition, data, artifacts, folder }, event);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  },
+  (event) => evaluateCandidate({ definition, data, artifacts }, event),
 );

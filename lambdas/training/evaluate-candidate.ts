@@ -1,6 +1,11 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
-import { forEachFeatureBatch, meanLabel } from '../../adapters/duckdb-feature-table.ts';
+import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
+import {
+  type FeatureBatch,
+  featureBatches,
+  meanLabel,
+} from '../../adapters/duckdb-feature-table.ts';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
@@ -23,8 +28,6 @@ export interface EvaluationPlace {
   readonly definition: ModelDefinition;
   readonly data: S3Objects;
   readonly artifacts: S3Objects;
-  /** A local folder for the tables, removed by the caller. */
-  readonly folder: string;
 }
 
 /** The key prefix, ending in a slash, of an S3 URI that must lie in the bucket. */
@@ -36,50 +39,52 @@ function prefixIn(bucket: string, uri: string): string {
   return `${uri.slice(start.length).replace(/\/+$/, '')}/`;
 }
 
-async function downloadTables(
-  { data, folder }: EvaluationPlace,
+/** Downloads tables to where the database can read them. */
+const downloadTables = (
+  data: S3Objects,
+  database: DuckdbDatabase,
   role: 'holdout' | 'train',
   keys: readonly string[],
-): Promise<string[]> {
-  return Promise.all(
+): Promise<string[]> =>
+  Promise.all(
     keys.map(async (key, index) => {
-      const path = join(folder, `${role}-${index}.parquet`);
+      const path = join(database.folder, `${role}-${index}.parquet`);
       await data.download(key, undefined, path);
       return path;
     }),
   );
-}
 
-async function trainLabelMean(place: EvaluationPlace, trainUri: string): Promise<number> {
-  const { data } = place;
-  const prefix = prefixIn(data.bucket, trainUri);
-  const keys = (await data.list(prefix))
-    .map(({ key }) => key)
-    .filter((key) => key.endsWith('.parquet'));
+async function trainLabelMean(
+  data: S3Objects,
+  database: DuckdbDatabase,
+  trainUri: string,
+): Promise<number> {
+  const objects = await data.list(prefixIn(data.bucket, trainUri));
+  const keys = objects.map(({ key }) => key).filter((key) => key.endsWith('.parquet'));
   if (keys.length === 0) throw new UnusableCandidateError(`${trainUri} has no Parquet file`);
-  return meanLabel(await downloadTables(place, 'train', keys));
+  return meanLabel(database, await downloadTables(data, database, 'train', keys));
 }
 
 interface Scored {
-  readonly labels: Float64Array;
-  readonly predictions: Float32Array;
+  readonly labels: readonly number[];
+  readonly predictions: readonly number[];
 }
 
-async function score(session: ModelSession, spec: FeatureSpec, paths: string[]): Promise<Scored> {
+/** Runs the model on the holdout, a batch at a time. */
+async function score(session: ModelSession, batches: AsyncIterable<FeatureBatch>): Promise<Scored> {
   const labels: number[] = [];
   const predictions: number[] = [];
-  const names = spec.features.map(({ name }) => name);
-  await forEachFeatureBatch(paths, names, async (batch) => {
+  for await (const batch of batches) {
     const found = await session.run(batch.features, batch.rows);
-    for (const label of batch.labels) labels.push(label);
-    for (const prediction of found) predictions.push(prediction);
-  });
-  if (labels.length !== predictions.length) {
-    throw new UnusableCandidateError(
-      `the model gave ${predictions.length} predictions for ${labels.length} rows; export one per row`,
-    );
+    if (found.length !== batch.rows) {
+      throw new UnusableCandidateError(
+        `the model gave ${found.length} predictions for ${batch.rows} rows; export one per row`,
+      );
+    }
+    labels.push(...batch.labels);
+    predictions.push(...found);
   }
-  return { labels: Float64Array.from(labels), predictions: Float32Array.from(predictions) };
+  return { labels, predictions };
 }
 
 /**
@@ -94,23 +99,22 @@ export async function evaluateCandidate(
   const { definition, data, artifacts } = place;
   const prefix = prefixIn(artifacts.bucket, event.modelArtifacts);
   const spec = parseDocument(FeatureSpec, await data.getJson(event.featuresKey), event.featuresKey);
-  const paritySample = parseDocument(
-    ParitySample,
-    await artifacts.getJson(`${prefix}parity.json`),
-    `${prefix}parity.json`,
-  );
+  const parityKey = `${prefix}parity.json`;
+  const paritySample = parseDocument(ParitySample, await artifacts.getJson(parityKey), parityKey);
   const onnx = await artifacts.get(`${prefix}model.onnx`);
   const session = await createOnnxSession(onnx, spec.features.length);
   try {
     const [parityRows] = paritySample.input.shape;
     const parityPredictions = await session.run(parityFeatures(paritySample), parityRows);
-    const holdout = await downloadTables(place, 'holdout', [event.holdoutKey]);
-    const scored = await score(session, spec, holdout);
-    const evaluation = evaluate(definition.evaluation, {
-      ...scored,
-      paritySample,
-      parityPredictions,
-      trainLabelMean: await trainLabelMean(place, event.trainUri),
+    const evaluation = await withDuckdb(async (database) => {
+      const holdout = await downloadTables(data, database, 'holdout', [event.holdoutKey]);
+      const names = spec.features.map(({ name }) => name);
+      return evaluate(definition.evaluation, {
+        ...(await score(session, featureBatches(database, holdout, names))),
+        paritySample,
+        parityPredictions,
+        trainLabelMean: await trainLabelMean(data, database, event.trainUri),
+      });
     });
     const evaluationKey = `${prefix}evaluation.json`;
     await artifacts.putJson(evaluationKey, evaluation);
