@@ -49,6 +49,8 @@ export interface StoredObject {
 /** The current version of an object; versionId is 'null' in a bucket that keeps no versions. */
 export interface StoredVersion extends StoredObject {
   readonly versionId: string;
+  /** Names the content. */
+  readonly etag: string;
   readonly modifiedAt: Date;
 }
 
@@ -58,6 +60,7 @@ export interface ContentHash {
   readonly bytes: number;
 }
 
+const changed = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
 const missing = new Set(['NoSuchKey', 'NotFound', 'NoSuchVersion']);
 
 function translate(error: unknown, operation: string, bucket: string, key: string): Error {
@@ -127,7 +130,7 @@ async function listed(client: S3Client, Bucket: string, Prefix: string): Promise
 }
 
 const currentVersions = (versions: readonly ObjectVersion[]): StoredVersion[] =>
-  versions.flatMap(({ Key, Size, VersionId, IsLatest, LastModified }) =>
+  versions.flatMap(({ Key, Size, VersionId, IsLatest, LastModified, ETag }) =>
     Key === undefined || !IsLatest
       ? []
       : [
@@ -135,6 +138,7 @@ const currentVersions = (versions: readonly ObjectVersion[]): StoredVersion[] =>
             key: Key,
             bytes: Size ?? 0,
             versionId: VersionId ?? 'null',
+            etag: ETag ?? '',
             modifiedAt: LastModified ?? new Date(0),
           },
         ],
@@ -229,6 +233,7 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
             key,
             bytes: reply.ContentLength ?? 0,
             versionId: reply.VersionId ?? 'null',
+            etag: reply.ETag ?? '',
             modifiedAt: reply.LastModified ?? new Date(0),
           };
         });
@@ -295,6 +300,20 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
     remove: (key: string): Promise<void> =>
       doing('delete', key, async () => {
         await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
+      }),
+
+    /** Deletes an object unless it has other content by now. Answers whether it was deleted. */
+    removeUnchanged: (object: StoredVersion): Promise<boolean> =>
+      doing('delete', object.key, async () => {
+        try {
+          await client.send(
+            new DeleteObjectCommand({ Bucket: bucket, Key: object.key, IfMatch: object.etag }),
+          );
+          return true;
+        } catch (error) {
+          if (error instanceof Error && changed.has(error.name)) return false;
+          throw error;
+        }
       }),
 
     /** Deletes every object under a prefix, which must end in a slash. Answers how many there were. */

@@ -3,7 +3,10 @@ import type { ModelDefinition } from '../model/define-model.ts';
 import type { RawColumns, RawValue } from './raw-values.ts';
 
 /** The column that decides on which side a row is; a time in it is in microseconds, UTC. */
-export function holdoutColumn({ data, evaluation }: ModelDefinition): string {
+export function holdoutColumn({
+  data,
+  evaluation,
+}: Pick<ModelDefinition, 'data' | 'evaluation'>): string {
   if (evaluation.holdout.by !== 'time') return evaluation.holdout.column;
   // The definition's check sees to it that a holdout by time has an event time.
   return data.eventTime ?? '';

@@ -6,9 +6,13 @@ import { loadTypedTable } from '../../adapters/duckdb-typed-tables.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import type { S3Objects, StoredVersion } from '../../adapters/s3-objects.ts';
 import { landingPrefix, snapshotContent } from '../../core/datasets/landing.ts';
-import { type SnapshotFile, SnapshotManifest, snapshotId } from '../../core/datasets/snapshot.ts';
+import {
+  type SnapshotFile,
+  type SnapshotManifest,
+  snapshotId,
+} from '../../core/datasets/snapshot.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
-import { parseDocument } from '../../core/parse-document.ts';
+import { readManifest } from './snapshot-tables.ts';
 import type { TakeSnapshotResult } from './take-snapshot.contract.ts';
 
 interface Deps {
@@ -25,11 +29,7 @@ async function describedFiles(
 ): Promise<ReadonlyMap<string, SnapshotFile>> {
   const latest = await registry.latestDataset(model);
   if (!latest) return new Map();
-  const manifest = parseDocument(
-    SnapshotManifest,
-    await data.getJson(latest.manifestKey),
-    latest.manifestKey,
-  );
+  const manifest = await readManifest(data, latest.manifestKey);
   return new Map(
     // Without versions in the bucket the same name may have other content.
     manifest.files

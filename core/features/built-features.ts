@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { Sha256 } from '../datasets/snapshot.ts';
+
+/** built.json, written last: every object of these features, and how many rows there are of each side. */
+export const BuiltFeatures = z.strictObject({
+  specHash: Sha256,
+  rows: z.strictObject({ train: z.int().positive(), holdout: z.int().positive() }),
+  objects: z.record(z.string(), z.strictObject({ sha256: Sha256, bytes: z.int() })),
+});
+export type BuiltFeatures = z.infer<typeof BuiltFeatures>;
+
+/** Where the features of a snapshot lie: each channel of a training is a folder of its own. */
+export function featureKeys(model: string, snapshotId: string, specHash: string) {
+  const prefix = `features/${model}/${snapshotId}/${specHash}/`;
+  return {
+    prefix,
+    train: `${prefix}train/part-0.parquet`,
+    holdout: `${prefix}validation/part-0.parquet`,
+    spec: `${prefix}features/features.json`,
+    signature: `${prefix}signature.json`,
+    built: `${prefix}built.json`,
+  };
+}

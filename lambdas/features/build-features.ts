@@ -1,0 +1,195 @@
+import type { z } from 'zod';
+import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
+import { type FeatureFile, featureFile } from '../../adapters/duckdb-feature-files.ts';
+import { largest, type TypedTable, typedColumns } from '../../adapters/duckdb-typed-tables.ts';
+import type { S3Objects } from '../../adapters/s3-objects.ts';
+import type { SnapshotFile } from '../../core/datasets/snapshot.ts';
+import { buildSignature } from '../../core/features/build-signature.ts';
+import { BuiltFeatures, featureKeys } from '../../core/features/built-features.ts';
+import { computeFeatureColumns } from '../../core/features/compute-features.ts';
+import type { FeatureSpec } from '../../core/features/feature-spec.ts';
+import { featureFitter, featureSpecHash } from '../../core/features/fit-features.ts';
+import { holdoutColumn, holdoutTest } from '../../core/features/holdout.ts';
+import type { RawColumns } from '../../core/features/raw-values.ts';
+import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { parseDocument } from '../../core/parse-document.ts';
+import { loadSnapshotFile, readManifest } from '../datasets/snapshot-tables.ts';
+import type { BuildFeaturesEvent, BuildFeaturesResult } from './build-features.contract.ts';
+
+/** A snapshot that was not, or not rightly, validated: features of it cannot be computed. */
+export class UnfitSnapshotError extends Error {
+  override readonly name = 'UnfitSnapshotError';
+}
+
+type IsHoldout = (columns: RawColumns, row: number) => boolean;
+
+/** The snapshot's rows in the declared types. */
+interface Rows {
+  readonly database: DuckdbDatabase;
+  readonly tables: readonly TypedTable[];
+  readonly definition: ModelDefinition;
+}
+
+function neededColumns({
+  data,
+  features,
+  evaluation,
+}: ModelDefinition): ModelDefinition['data']['columns'] {
+  const needed = new Set(Object.values(features.declared).map(({ column }) => column));
+  needed.add(data.label).add(holdoutColumn({ data, evaluation }));
+  return Object.fromEntries(Object.entries(data.columns).filter(([name]) => needed.has(name)));
+}
+
+async function loadTables(
+  data: S3Objects,
+  database: DuckdbDatabase,
+  definition: ModelDefinition,
+  files: readonly SnapshotFile[],
+): Promise<TypedTable[]> {
+  const columns = neededColumns(definition);
+  const tables: TypedTable[] = [];
+  for (const [i, file] of files.entries()) {
+    const table = await loadSnapshotFile(data, database, file, { table: `file_${i}`, columns });
+    if ('unreadable' in table) {
+      throw new UnfitSnapshotError(`${file.key}: ${table.unreadable.message}`);
+    }
+    tables.push(table);
+  }
+  return tables;
+}
+
+async function fit(rows: Rows, isHoldout: IsHoldout, snapshotId: string): Promise<FeatureSpec> {
+  const { database, tables, definition } = rows;
+  const fitter = featureFitter(definition, snapshotId);
+  const needed = [...fitter.columns, holdoutColumn(definition)];
+  for (const table of tables) {
+    if (fitter.columns.length === 0) break;
+    for await (const { columns } of typedColumns(database, table, needed)) {
+      fitter.add(columns, (row) => !isHoldout(columns, row));
+    }
+  }
+  return fitter.spec();
+}
+
+/** The chunk's rows of one side, taken out of all of them. */
+function side(
+  features: readonly Float32Array[],
+  labels: readonly number[],
+  picked: readonly number[],
+  firstNumber: number,
+) {
+  return {
+    features: features.map((values) =>
+      Float32Array.from(picked, (row) => values[row] ?? Number.NaN),
+    ),
+    labels: picked.map((row) => labels[row] ?? Number.NaN),
+    numbers: picked.map((row) => firstNumber + row),
+  };
+}
+
+function labelsOf(values: RawColumns[string] | undefined, table: TypedTable): number[] {
+  return (values ?? []).map((value, i) => {
+    const label = typeof value === 'string' || value === null ? Number.NaN : Number(value);
+    if (Number.isFinite(label)) return label;
+    throw new UnfitSnapshotError(
+      `a row of ${table.name} near its ${i + 1}th has no label; validate the snapshot`,
+    );
+  });
+}
+
+async function compute(
+  rows: Rows,
+  spec: FeatureSpec,
+  isHoldout: IsHoldout,
+  files: { readonly train: FeatureFile; readonly holdout: FeatureFile },
+): Promise<void> {
+  const { database, tables, definition } = rows;
+  const { label } = definition.data;
+  const needed = [...spec.features.map(({ column }) => column), label, holdoutColumn(definition)];
+  let first = 0;
+  for (const table of tables) {
+    for await (const chunk of typedColumns(database, table, needed)) {
+      const features = computeFeatureColumns(spec, chunk.columns, chunk.rows);
+      const labels = labelsOf(chunk.columns[label], table);
+      const picked: { train: number[]; holdout: number[] } = { train: [], holdout: [] };
+      for (let row = 0; row < chunk.rows; row += 1) {
+        picked[isHoldout(chunk.columns, row) ? 'holdout' : 'train'].push(row);
+      }
+      files.train.append(side(features, labels, picked.train, first));
+      files.holdout.append(side(features, labels, picked.holdout, first));
+      first += chunk.rows;
+    }
+  }
+}
+
+type Keys = ReturnType<typeof featureKeys>;
+
+function build(
+  data: S3Objects,
+  definition: ModelDefinition,
+  snapshot: { readonly id: string; readonly files: readonly SnapshotFile[] },
+  keys: Keys,
+): Promise<BuiltFeatures> {
+  return withDuckdb(async (database) => {
+    const tables = await loadTables(data, database, definition, snapshot.files);
+    const rows: Rows = { database, tables, definition };
+    const byTime = definition.evaluation.holdout.by === 'time';
+    const newest = byTime ? await largest(database, tables, holdoutColumn(definition)) : null;
+    const isHoldout = holdoutTest(definition, newest);
+    const spec = await fit(rows, isHoldout, snapshot.id);
+    const names = spec.features.map(({ name }) => name);
+    const train = await featureFile(database, 'train', names);
+    const holdout = await featureFile(database, 'holdout', names);
+    await compute(rows, spec, isHoldout, { train, holdout });
+    const counted = { train: train.rows, holdout: holdout.rows };
+    if (counted.train === 0 || counted.holdout === 0) {
+      throw new UnfitSnapshotError(
+        `there are ${counted.train} rows to train on and ${counted.holdout} to evaluate on, and both are needed; change evaluation.holdout in model.ts or drop more rows`,
+      );
+    }
+    const objects = {
+      [keys.train]: await data.upload(await train.finish(), keys.train),
+      [keys.holdout]: await data.upload(await holdout.finish(), keys.holdout),
+      [keys.spec]: await data.putJson(keys.spec, spec),
+      [keys.signature]: await data.putJson(keys.signature, buildSignature(definition, spec)),
+    };
+    return { specHash: spec.specHash, rows: counted, objects };
+  }, 2_048);
+}
+
+/** What was built before, if all of it is still there. */
+async function builtBefore(data: S3Objects, keys: Keys): Promise<BuiltFeatures | undefined> {
+  if (!(await data.find(keys.built))) return undefined;
+  const built = parseDocument(BuiltFeatures, await data.getJson(keys.built), keys.built);
+  for (const [key, { bytes }] of Object.entries(built.objects)) {
+    if ((await data.find(key))?.bytes !== bytes) return undefined;
+  }
+  return built;
+}
+
+/** Computes the features of a snapshot for training and for the holdout, unless they are there already. */
+export async function buildFeatures(
+  data: S3Objects,
+  definition: ModelDefinition,
+  event: z.infer<typeof BuildFeaturesEvent>,
+): Promise<z.infer<typeof BuildFeaturesResult>> {
+  const { snapshotId, manifestKey } = event;
+  const keys = featureKeys(definition.name, snapshotId, featureSpecHash(definition, snapshotId));
+  let built = await builtBefore(data, keys);
+  if (!built) {
+    const { files } = await readManifest(data, manifestKey);
+    built = await build(data, definition, { id: snapshotId, files }, keys);
+    await data.putJson(keys.built, built);
+  }
+  const uri = (folder: string) => `s3://${data.bucket}/${keys.prefix}${folder}/`;
+  return {
+    specHash: built.specHash,
+    featuresKey: keys.spec,
+    signatureKey: keys.signature,
+    holdoutKey: keys.holdout,
+    trainUri: uri('train'),
+    validationUri: uri('validation'),
+    featuresUri: uri('features'),
+    rows: built.rows,
+  };
+}
