@@ -36,6 +36,10 @@ export function program(): Command {
   const slipway = new Command('slipway')
     .description('From a notebook to production on AWS, and kept good there.')
     .addHelpText('after', help)
+
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'slipway: ')),
+    })
     .exitOverride();
   const commands = [
     localCommand,
@@ -51,7 +55,7 @@ export function program(): Command {
     lineageCommand,
     tokenCommand,
   ];
-  for (const make of commands) slipway.addCommand(make().exitOverride());
+  for (const make of commands) slipway.addCommand(make().copyInheritedSettings(slipway));
   return slipway;
 }
 

@@ -53,7 +53,7 @@ async function rowsOf(connection: DuckDBConnection, sql: string) {
 }
 
 async function withDuckdb<T>(use: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
-  const instance = await DuckDBInstance.create(':memory:', { TimeZone: 'UTC' });
+  const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   try {
     return await use(connection);

@@ -1,0 +1,420 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HistoryEvent } from '@aws-sdk/client-sfn';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { baseUrlOf } from '../../cli/api-client.ts';
+import { CommandError, describeError } from '../../cli/command-error.ts';
+import { versionNamed } from '../../cli/commands/lineage.ts';
+import { parseInstant } from '../../cli/commands/live.ts';
+import { roundsIn } from '../../cli/demo/interruption.ts';
+import { cut, inParallel, percentile } from '../../cli/demo/traffic.ts';
+import { checkFiles } from '../../cli/drop-files.ts';
+import { enteredStates, failureOf, secondsPerState } from '../../cli/execution-history.ts';
+import { readableCause } from '../../cli/failure-logs.ts';
+import {
+  announceLaptop,
+  chooseLaptop,
+  type RunningLaptop,
+  runningLaptops,
+} from '../../cli/laptop-file.ts';
+import { drawTree } from '../../cli/lineage.ts';
+import { program } from '../../cli/program.ts';
+import { exitCodeOf, modelOfRun } from '../../cli/runs.ts';
+import { sampleInstance } from '../../cli/sample-instance.ts';
+import { columns } from '../../cli/terminal.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'slipway-cli-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const laptop = (port: number, pid = process.pid): RunningLaptop => ({
+  port,
+  pid,
+  startedAt: '2026-01-01T00:00:00.000Z',
+  endpoint: `http://127.0.0.1:${port}`,
+  env: {},
+  identity: {
+    issuer: 'http://127.0.0.1:1',
+    audience: 'slipway',
+    tokenUrl: 'http://127.0.0.1:1/token',
+    clientId: 'a',
+    clientSecret: 'b',
+  },
+  logFile: 'cloud.log',
+});
+
+describe('finding the laptop cloud', () => {
+  it('takes the only one that runs', () => {
+    expect(chooseLaptop([laptop(4001)]).port).toBe(4001);
+  });
+
+  it('wants one of several to be named, and lists them', () => {
+    expect(() => chooseLaptop([laptop(4001), laptop(4002)])).toThrow(/4001, 4002.*--cloud/);
+    expect(chooseLaptop([laptop(4001), laptop(4002)], '4002').port).toBe(4002);
+  });
+
+  it('says how to start one where there is none, and which there are where another was named', () => {
+    expect(() => chooseLaptop([])).toThrow(/start one with `slipway local`/);
+    expect(() => chooseLaptop([laptop(4001)], '5')).toThrow(/port 5; there is one on 4001/);
+  });
+
+  it('is announced in a file for this user alone, gone when taken back', () => {
+    const takeBack = announceLaptop(laptop(4001), folder);
+    expect(statSync(join(folder, '4001.json')).mode & 0o777).toBe(0o600);
+    expect(runningLaptops(folder)).toEqual([laptop(4001)]);
+    takeBack();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('sweeps away what a killed one left', () => {
+    // Linux and macOS give process ids far below this one.
+    announceLaptop(laptop(4001, 2 ** 30), folder);
+    announceLaptop(laptop(4002), folder);
+    expect(runningLaptops(folder).map(({ port }) => port)).toEqual([4002]);
+    expect(readdirSync(folder)).toEqual(['4002.json']);
+  });
+});
+
+describe('the command line', () => {
+  const commands = program().commands;
+
+  it('has the commands that the platform promises', () => {
+    expect(commands.map((command) => command.name()).sort()).toEqual(
+      ['demo drop lineage live local logs', 'models predict retry status token train'].flatMap(
+        (line) => line.split(' '),
+      ),
+    );
+  });
+
+  it.each(commands.map((command) => [command.name(), command] as const))(
+    '%s has --json and shows two examples of itself',
+    (name, command) => {
+      let help = '';
+      command.configureOutput({
+        writeOut: (text) => {
+          help += text;
+        },
+      });
+      command.outputHelp();
+      expect(command.options.map(({ long }) => long)).toContain('--json');
+      const examples = help.split('\n').filter((line) => line.includes('$ slipway '));
+      expect(examples.length).toBe(2);
+      for (const example of examples) expect(example).toContain(`slipway ${name}`);
+    },
+  );
+
+  it.each(commands.map((command) => [command.name(), command] as const))(
+    '%s parses its own examples',
+    async (_, command) => {
+      let help = '';
+      command.configureOutput({
+        writeOut: (text) => {
+          help += text;
+        },
+        writeErr: () => undefined,
+      });
+      command.outputHelp();
+      const examples = help.matchAll(/\$ slipway (\S+)(.*)/g);
+      for (const [, , rest = ''] of examples) {
+        const words = [...rest.matchAll(/'([^']*)'|(\S+)/g)].map(
+          ([, quoted, bare]) => quoted ?? bare ?? '',
+        );
+        command.action(() => undefined);
+        await expect(command.parseAsync(words, { from: 'user' })).resolves.toBeDefined();
+      }
+    },
+  );
+
+  it('documents its exit codes', () => {
+    let help = '';
+    const slipway = program().configureOutput({
+      writeOut: (text) => {
+        help += text;
+      },
+    });
+    slipway.outputHelp();
+    for (const code of [0, 1, 2, 3, 4])
+      expect(help).toMatch(new RegExp(`^ {2}${code} {2}\\S`, 'm'));
+  });
+});
+
+describe('files to drop', () => {
+  it('are refused with the fix when missing, of another format or of equal names', () => {
+    const file = (name: string) => {
+      const path = join(folder, name);
+      writeFileSync(path, 'a\n1\n');
+      return path;
+    };
+    expect(() => checkFiles([join(folder, 'none.csv')])).toThrow(/there is no file .*none\.csv/);
+    expect(() => checkFiles([file('a.xlsx')])).toThrow(/unknown format; files end in \.csv/);
+    expect(() => checkFiles([file('a.csv'), join(folder, '.', 'a.csv')])).toThrow(/named a\.csv/);
+    expect(() => checkFiles([file('a.csv'), file('b.parquet')])).not.toThrow();
+  });
+});
+
+const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second));
+const entered = (name: string, second: number, type = 'Task', input = '{}'): HistoryEvent =>
+  ({
+    type: `${type}StateEntered`,
+    timestamp: at(second),
+    stateEnteredEventDetails: { name, input },
+  }) as HistoryEvent;
+const exited = (name: string, second: number): HistoryEvent =>
+  ({
+    type: 'TaskStateExited',
+    timestamp: at(second),
+    stateExitedEventDetails: { name },
+  }) as HistoryEvent;
+
+describe("an execution's history", () => {
+  const history = [
+    entered('EnterAt', 0, 'Choice'),
+    entered('AwaitQuiet', 0),
+    exited('AwaitQuiet', 1),
+    entered('WaitForQuiet', 1, 'Wait'),
+    exited('WaitForQuiet', 6),
+    entered('AwaitQuiet', 6),
+    exited('AwaitQuiet', 8),
+    entered('Train', 8, 'Task', '{"plan":{"trainingJobName":"job-1"}}'),
+    { type: 'TaskFailed', timestamp: at(20), taskFailedEventDetails: { error: 'E', cause: 'c' } },
+    { type: 'ExecutionFailed', timestamp: at(20), executionFailedEventDetails: { error: 'E' } },
+  ] as HistoryEvent[];
+
+  it('tells the seconds of each state, all its visits together', () => {
+    expect([...secondsPerState(enteredStates(history))]).toEqual([
+      ['AwaitQuiet', 3],
+      ['WaitForQuiet', 5],
+    ]);
+  });
+
+  it('tells the failed state with its own input, error and cause', () => {
+    expect(failureOf(history)).toMatchObject({
+      state: { name: 'Train', input: '{"plan":{"trainingJobName":"job-1"}}' },
+      error: 'E',
+      cause: 'c',
+    });
+  });
+
+  it('knows no failure where a task failed and was repeated with success', () => {
+    const repeated = [
+      entered('TakeSnapshot', 0),
+      { type: 'TaskFailed', timestamp: at(1), taskFailedEventDetails: { error: 'E' } },
+      exited('TakeSnapshot', 3),
+      { type: 'ExecutionSucceeded', timestamp: at(3) },
+    ] as HistoryEvent[];
+    expect(failureOf(repeated)).toBeUndefined();
+  });
+});
+
+describe('a cause', () => {
+  it("is shown as a function's whole stack, a job's reason or as it is", () => {
+    const thrown = {
+      errorType: 'XError',
+      errorMessage: 'm',
+      trace: ['XError: m', '    at f (a:1)'],
+    };
+    expect(readableCause(JSON.stringify(thrown))).toEqual(['XError: m', '    at f (a:1)']);
+    const job = { FailureReason: 'Traceback\n  line' };
+    expect(readableCause(JSON.stringify(job))).toEqual(['Traceback', '  line']);
+    expect(readableCause('no JSON')).toEqual(['no JSON']);
+  });
+});
+
+describe('what a run means for the caller', () => {
+  const run = {
+    model: 'm',
+    runId: 'r',
+    trigger: { kind: 'person', by: 'p' },
+    reasons: [],
+    startedAt: '2026-01-01T00:00:00.000Z',
+  } as const;
+
+  it.each([
+    ['live', 0],
+    ['unchanged', 0],
+    ['no_data', 1],
+    ['rejected', 3],
+    ['quarantined', 4],
+  ] as const)('%s is exit code %i', (outcome, code) => {
+    expect(exitCodeOf({ ...run, status: 'SUCCEEDED', outcome })).toBe(code);
+  });
+
+  it.each(['FAILED', 'TIMED_OUT', 'ABORTED'] as const)('%s is exit code 1', (status) => {
+    expect(exitCodeOf({ ...run, status })).toBe(1);
+  });
+
+  it("finds the model in a run's name, dashes included", () => {
+    expect(modelOfRun('flight-delay-20260101T000000-0a1b2c')).toBe('flight-delay');
+    expect(() => modelOfRun('flight-delay')).toThrow(/is not a run/);
+  });
+});
+
+describe('arguments', () => {
+  it('take a version by number or by the id of a prediction', () => {
+    const id = `flight-delay-v12-${'0'.repeat(32)}-3`;
+    expect(versionNamed('flight-delay', 'v3')).toBe(3);
+    expect(versionNamed('flight-delay', id)).toBe(12);
+    expect(() => versionNamed('other', id)).toThrow(/one of flight-delay, not of other/);
+    expect(() => versionNamed('flight-delay', 'latest')).toThrow(/neither a version/);
+  });
+
+  it('take times in UTC unless they name a zone', () => {
+    expect(parseInstant('2026-01-31T12:00:00')).toBe('2026-01-31T12:00:00.000Z');
+    expect(parseInstant('2026-01-31T12:00:00+02:00')).toBe('2026-01-31T10:00:00.000Z');
+    expect(parseInstant('2026-01-31')).toBe('2026-01-31T00:00:00.000Z');
+    expect(() => parseInstant('yesterday')).toThrow(/is not a time/);
+  });
+});
+
+describe('the address of the API', () => {
+  const url = 'https://abcd1234.execute-api.us-east-1.amazonaws.com/live';
+  const parameter = () => url;
+
+  it('is what the stack says, on AWS', () => {
+    expect(baseUrlOf({ parameter, laptop: undefined })).toBe(url);
+  });
+
+  it("is the laptop cloud's own port, there", () => {
+    expect(baseUrlOf({ parameter, laptop: laptop(4001) })).toBe(
+      'http://127.0.0.1:4001/_aws/execute-api/abcd1234/live',
+    );
+  });
+});
+
+describe('an example instance', () => {
+  it('has a value of its type for every input, one the model knows where there is one', () => {
+    const column = { nullable: false, sensitive: false };
+    const instance = sampleInstance(
+      {
+        model: 'm',
+        task: 'regression',
+        inputs: [
+          { ...column, name: 'origin', type: 'string' },
+          { ...column, name: 'distance', type: 'number', minimum: 100, maximum: 300 },
+          { ...column, name: 'date', type: 'timestamp' },
+          { ...column, name: 'kind', type: 'integer', allowed: [4, 5] },
+        ],
+        passthrough: [],
+        tensor: { input: 'features', output: 'prediction', datatype: 'FP32', width: 4 },
+      },
+      {
+        model: 'm',
+        specHash: '',
+        features: [
+          {
+            name: 'origin',
+            transform: 'categorical',
+            column: 'origin',
+            columnType: 'string',
+            kind: 'categorical',
+            vocabulary: ['JFK', 'LGA'],
+          },
+        ],
+      },
+      at(0),
+    );
+    expect(instance).toEqual({
+      origin: 'JFK',
+      distance: 200,
+      date: '2026-01-01T00:00:00Z',
+      kind: 4,
+    });
+  });
+});
+
+describe('what people read', () => {
+  it('has aligned columns and no trailing blanks', () => {
+    expect(
+      columns([
+        ['a', 'long'],
+        ['bbb', ''],
+        ['c', 'd'],
+      ]).at(1),
+    ).toBe('bbb');
+    expect(
+      columns([
+        ['a', 'b'],
+        ['ccc', 'd'],
+      ]),
+    ).toHaveLength(2);
+    expect(
+      columns([
+        ['a', 'b'],
+        ['ccc', 'd'],
+      ]).at(1),
+    ).toBe('ccc  d');
+  });
+
+  it('draws a tree', () => {
+    expect(
+      drawTree([
+        'root',
+        [
+          ['a', [['b', []]]],
+          ['c', []],
+        ],
+      ]),
+    ).toEqual(['root', '├─ a', '│  └─ b', '└─ c']);
+  });
+
+  it('gives errors of the cloud in one line with the fix', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    expect(describeError(refused)).toMatch(/is `slipway local` still running\?/);
+    expect(describeError(new Error('Region is missing'))).toMatch(/set AWS_REGION/);
+    expect(describeError(new CommandError('plain'))).toBe('plain');
+  });
+});
+
+describe("the demo's traffic", () => {
+  it('sends every row once, in order, in requests of 1 to 50 rows, the same for the same seed', () => {
+    fc.assert(
+      fc.property(fc.nat(2_000), fc.nat(), (rows, seed) => {
+        const items = Array.from({ length: rows }, (_, i) => i);
+        const pieces = cut(items, 50, seed);
+        expect(pieces.flat()).toEqual(items);
+        expect(pieces.every(({ length }) => length >= 1 && length <= 50)).toBe(true);
+        expect(cut(items, 50, seed)).toEqual(pieces);
+      }),
+    );
+  });
+
+  it('has at most so many requests under way, and stops at the first failure', async () => {
+    let under = 0;
+    let most = 0;
+    const done: number[] = [];
+    await inParallel([...Array(40).keys()], 4, async (item) => {
+      under += 1;
+      most = Math.max(most, under);
+      await new Promise((resolve) => setImmediate(resolve));
+      under -= 1;
+      done.push(item);
+    });
+    expect(most).toBe(4);
+    expect(done.sort((a, b) => a - b)).toEqual([...Array(40).keys()]);
+    const begun: number[] = [];
+    const failing = inParallel([...Array(40).keys()], 2, async (item) => {
+      begun.push(item);
+      if (item === 3) throw new Error('stop');
+      await new Promise((resolve) => setImmediate(resolve));
+    });
+    await expect(failing).rejects.toThrow('stop');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(begun.length).toBeLessThan(8);
+  });
+
+  it('takes percentiles as the nearest rank', () => {
+    const values = [15, 20, 35, 40, 50];
+    expect([0.05, 0.3, 0.4, 0.5, 1].map((share) => percentile(values, share))).toEqual([
+      15, 20, 20, 35, 50,
+    ]);
+  });
+
+  it("finds the rounds in a trainer's log", () => {
+    const lines = ['starting', '[1] train-logloss=0.6', '[2] train-logloss=0.5 validation', 'done'];
+    expect(roundsIn(lines)).toEqual([1, 2]);
+  });
+});
