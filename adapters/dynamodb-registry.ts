@@ -189,7 +189,7 @@ function versionRecords(table: DynamodbTable) {
 
     /** Names of the models that have a version, in alphabetical order. */
     async listModels(): Promise<string[]> {
-      const models = await table.list({ pk: 'MODELS', prefix: '' }, ListedModel, 'a listed model');
+      const models = await table.list({ pk: 'MODELS' }, ListedModel, 'a listed model');
       return models.map(({ model }) => model);
     },
 
@@ -259,7 +259,7 @@ function versionRecords(table: DynamodbTable) {
 
     /** The edges that begin or end at a node. */
     async edges(model: string, node: LineageNode): Promise<LineageEdge[]> {
-      return table.list({ pk: nodePk(model, node), prefix: '' }, LineageEdge, 'an edge of lineage');
+      return table.list({ pk: nodePk(model, node) }, LineageEdge, 'an edge of lineage');
     },
   };
 }

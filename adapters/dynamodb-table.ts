@@ -43,7 +43,7 @@ export function dynamodbTable({ tableName, client }: TableOptions) {
       return Item && parseDocument(schema, Item['document'], what);
     },
 
-    /** All records under pk whose sk begins with the prefix, in the order of sk. */
+    /** All records under pk, or those whose sk begins with the prefix, in the order of sk. */
     async list<Schema extends z.ZodType>(
       { pk, prefix, descending = false, limit }: ListOptions,
       schema: Schema,
@@ -55,8 +55,12 @@ export function dynamodbTable({ tableName, client }: TableOptions) {
         {
           TableName: tableName,
           ConsistentRead: true,
-          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-          ExpressionAttributeValues: { ':pk': pk, ':prefix': prefix },
+          KeyConditionExpression:
+            prefix === undefined ? 'pk = :pk' : 'pk = :pk AND begins_with(sk, :prefix)',
+          ExpressionAttributeValues: {
+            ':pk': pk,
+            ...(prefix !== undefined && { ':prefix': prefix }),
+          },
           ScanIndexForward: !descending,
           ...(limit !== undefined && { Limit: limit }),
         },
@@ -83,7 +87,7 @@ export function dynamodbTable({ tableName, client }: TableOptions) {
 
 export interface ListOptions {
   readonly pk: string;
-  readonly prefix: string;
+  readonly prefix?: string;
   readonly descending?: boolean;
   readonly limit?: number;
 }

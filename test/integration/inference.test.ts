@@ -1,4 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
@@ -9,6 +11,7 @@ import type { APIGatewayProxyEvent, Context } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { firehosePredictionLog } from '../../adapters/firehose-prediction-log.ts';
 import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { LabelRecord, PredictionRecord } from '../../core/inference/prediction-record.ts';
@@ -252,6 +255,54 @@ describe('the endpoint', () => {
     const { status, body } = await predict({ length: 10, items: 1 });
     expect(status).toBe(200);
     expect(body.model_version).toBe('2');
+  });
+});
+
+describe('the prediction log', () => {
+  const records = Array.from(
+    { length: 3 },
+    (_, row): PredictionRecord => ({
+      predictionId: `${model}-v1-${'0'.repeat(32)}-${row}`,
+      requestId: 'gateway-1',
+      model,
+      version: 1,
+      predictedAt: '2026-01-01T00:00:00.000Z',
+      entityKey: null,
+      inputs: {},
+      features: {},
+      prediction: 0.5,
+      latencyMs: 1,
+    }),
+  );
+
+  test('counts what Firehose refuses, and does not fail', async () => {
+    const log = firehosePredictionLog({ stream: 'no-such-stream', deadlineMs: 60_000 });
+    expect(await log.put(records)).toMatchObject({
+      sent: 0,
+      late: 0,
+      failed: 3,
+      error: { name: 'ResourceNotFoundException' },
+    });
+  });
+
+  test('counts what is too large for Firehose and sends the rest', async () => {
+    const log = firehosePredictionLog({ stream: 'predictions', deadlineMs: 60_000 });
+    const [first] = records;
+    if (!first) throw new Error('unreachable');
+    const huge = { ...first, inputs: { text: 'x'.repeat(1_100_000) } };
+    expect(await log.put([...records, huge])).toEqual({ sent: 3, late: 0, failed: 1 });
+  });
+
+  test('does not keep a reply waiting for a Firehose that hangs', async () => {
+    const server = createServer(() => undefined);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const client = new FirehoseClient({ endpoint: `http://127.0.0.1:${port}`, maxAttempts: 1 });
+    const log = firehosePredictionLog({ stream: 'predictions', deadlineMs: 20, client });
+    expect(await log.put(records)).toEqual({ sent: 0, late: 3, failed: 0 });
+    client.destroy();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   });
 });
 
