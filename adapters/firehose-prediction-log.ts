@@ -40,8 +40,18 @@ const linesIn = (record: Uint8Array): number => record.filter((byte) => byte ===
 
 /** Writes prediction records to a Firehose stream. Its put never rejects: a log fails no reply. */
 export function firehosePredictionLog({ stream, deadlineMs, client }: PredictionLogOptions) {
-  // One attempt: a second one would end after the deadline.
-  const firehose = client ?? new FirehoseClient({ maxAttempts: 1 });
+  const firehose =
+    client ??
+    new FirehoseClient({
+      // A second attempt would end after the deadline.
+      maxAttempts: 1,
+      // Late puts go on beside later requests; a Firehose that hangs must not pile them up.
+      requestHandler: {
+        connectionTimeout: 1_000,
+        requestTimeout: 5_000,
+        throwOnRequestTimeout: true,
+      },
+    });
 
   /** Lines that Firehose refused. */
   async function putCall(records: readonly Buffer[]): Promise<number> {

@@ -25,7 +25,7 @@ const checkType: Record<Column['type'], ValueCheck> = {
   timestamp: (value) =>
     typeof value === 'string' && timestampMicros(value) !== undefined
       ? undefined
-      : 'send an ISO 8601 string, as in 2026-05-31 or 2026-05-31T14:30:00Z',
+      : 'send an ISO 8601 string between the years 1685 and 2254, as in 2026-05-31 or 2026-05-31T14:30:00Z',
 };
 
 function checkRules(column: Column, value: RawValue): string | undefined {

@@ -1,4 +1,5 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
@@ -17,24 +18,34 @@ import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 const environment = parseEnvironment(PredictEnvironment, process.env);
 const model = environment.MODEL_NAME;
 
-// A registry that hangs must fail while there is still time to answer.
+// What hangs must fail while there is still time to answer.
 const dynamodb = new DynamoDBClient({
   maxAttempts: 2,
-  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000 },
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
+});
+const s3 = new S3Client({
+  maxAttempts: 2,
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 8_000, throwOnRequestTimeout: true },
 });
 const table = { tableName: environment.REGISTRY_TABLE, client: dynamodb };
 const ledger = dynamodbLedger(table);
 const registry = dynamodbRegistry(table);
-const artifacts = s3Objects({ bucket: environment.ARTIFACTS_BUCKET });
+const artifacts = s3Objects({ bucket: environment.ARTIFACTS_BUCKET, client: s3 });
 const predictionLog = firehosePredictionLog({
   stream: environment.PREDICTION_STREAM,
   deadlineMs: 20,
 });
 
+const failureTexts: Record<Failure['what'], string> = {
+  head: "the ledger's head could not be read; what was live before stays so here",
+  load: 'a version could not be loaded; the last good one, if there is one, goes on serving',
+  unload: 'a version could not be unloaded; its memory is not freed',
+};
+
 function reportFailure({ what, version, error }: Failure): void {
   const counts = { [PredictMetrics.loadFailures]: what === 'load' ? 1 : 0 };
   const fields = { what, version, ...errorFields(error) };
-  countMetrics(model, counts, 'error', 'the last good version goes on serving', fields);
+  countMetrics(model, counts, 'error', failureTexts[what], fields);
 }
 
 const versions = new LiveVersions({
