@@ -79,6 +79,9 @@ def _verify_the_body() -> None:
                     "The provided 'x-amz-content-sha256' header does not match what was computed."
                 )
             return "SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH
+        # Over HTTP/2, which the Kinesis client speaks, :authority is signed; the server calls it host.
+        if ":authority" in signature.signed_headers.split(";"):
+            headers = {":authority": headers.get("host", ""), **headers}
         return failure(signature, secret, method, path, query, headers, body, **kwargs)
 
     sigv4.header_signature_failure = failure_of_signature_or_body

@@ -103,7 +103,7 @@ def _report(config: dict, settings: dict, event, result: dict, condition: str, a
     destination = (destinations.get(side) or {}).get("Destination")
     request_id = new_uuid()
     if destination:
-        _deliver(destination, json.dumps(_record(config, event, result, condition, attempts, request_id)), {})
+        deliver(destination, json.dumps(_record(config, event, result, condition, attempts, request_id)), {})
     dead_letters = (config.get("DeadLetterConfig") or {}).get("TargetArn")
     if dead_letters and condition != "Success":
         payload = _payload(result)
@@ -113,7 +113,7 @@ def _report(config: dict, settings: dict, event, result: dict, condition: str, a
             "ErrorCode": ("Number", "429" if result.get("throttle") else "200"),
             "ErrorMessage": ("String", message[:_ERROR_MESSAGE_LIMIT] or "Unhandled"),
         }
-        _deliver(dead_letters, json.dumps(event), attributes)
+        deliver(dead_letters, json.dumps(event), attributes)
 
 
 def _record(config: dict, event, result: dict, condition: str, attempts: int, request_id: str) -> dict:
@@ -149,7 +149,8 @@ def _payload(result: dict):
     return body
 
 
-def _deliver(arn: str, body: str, attributes: dict[str, tuple[str, str]]) -> None:
+def deliver(arn: str, body: str, attributes: dict[str, tuple[str, str]]) -> None:
+    """Sends a text to a queue, topic, function or event bus, with attributes `{name: (type, value)}` where it has them."""
     spec = parse_arn(arn)
     described = {
         name: {"DataType": kind, "StringValue": value} for name, (kind, value) in attributes.items()

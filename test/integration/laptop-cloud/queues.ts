@@ -9,14 +9,14 @@ export async function queue(cloud: Cloud, name: string) {
   const arn = `arn:aws:sqs:${cloud.region}:${cloud.accountId}:${name}`;
   const Statement = [{ Effect: 'Allow', Principal: '*', Action: 'sqs:SendMessage', Resource: arn }];
   const Policy = JSON.stringify({ Version: '2012-10-17', Statement });
-  const { QueueUrl } = await sqs.send(
+  const { QueueUrl: url = '' } = await sqs.send(
     new CreateQueueCommand({ QueueName: name, Attributes: { Policy } }),
   );
   const next = () =>
     eventually(async () => {
       const { Messages } = await sqs.send(
         new ReceiveMessageCommand({
-          QueueUrl,
+          QueueUrl: url,
           WaitTimeSeconds: 1,
           MessageAttributeNames: ['All'],
         }),
@@ -26,5 +26,5 @@ export async function queue(cloud: Cloud, name: string) {
         message && { body: JSON.parse(message.Body ?? ''), attributes: message.MessageAttributes }
       );
     });
-  return { arn, next };
+  return { arn, url, next };
 }
