@@ -21,6 +21,8 @@ from pathlib import Path
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
+from gaps import door, json_response
+
 _LOOP_STARTS = "let handlerFn = null;"
 _RUNTIME_JS = Path(__file__).with_name("lambda_node_runtime.js")
 # The variables of the host a function may see; AWS sets all others itself or not at all.
@@ -311,6 +313,16 @@ def _write_logs(config: dict, worker: NodeEnvironment, request_id: str, answer: 
     return "\n".join(event["message"] for event in events)
 
 
+async def _environments(_method, _path, _body):
+    """The living environments, for those who want to watch or kill one."""
+    with lambda_runtime._lock:
+        workers = [worker for entries in lambda_runtime._workers.values() for worker in entries]
+    processes = [(worker, worker._proc) for worker in workers]
+    return json_response(200, [
+        {"function": worker.func_name, "pid": process.pid, "busy": worker.in_use}
+        for worker, process in processes if process is not None and process.poll() is None])
+
+
 def install() -> None:
     for module, names in (
         (lambda_runtime, ("Worker", "_worker_class_for", "_NODEJS_WORKER_SCRIPT", "_sub_runtime_tokens", "acquire_worker",
@@ -346,3 +358,4 @@ def install() -> None:
     lambda_runtime._worker_class_for = worker_class
     lambda_svc._execute_function_warm = execute
     lambda_svc._emit_lambda_logs = emit_logs
+    door("lambda", _environments)

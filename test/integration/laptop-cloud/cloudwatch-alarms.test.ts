@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import {
   CloudWatchClient,
   type CloudWatchClientConfig,
@@ -286,4 +288,39 @@ gapTest('a composite alarm follows its children and tells EventBridge', async ()
 it('an alarm of nobody’s metric tells nobody', async () => {
   await alarm('silent');
   expect(await state('silent')).toBe('INSUFFICIENT_DATA');
+});
+
+// The tables of "Configuring how CloudWatch alarms treat missing data" in the User Guide, newest data point last:
+// X breaches, 0 does not, - is missing; how many of 3 have to breach; and the state for each way to treat missing data.
+const tables = [
+  [3, '0-X-X', 'OK OK OK OK'],
+  [3, '----0', 'OK OK OK OK'],
+  [3, '-----', 'INSUFFICIENT_DATA retained ALARM OK'],
+  [3, '0XX-X', 'ALARM ALARM ALARM ALARM'],
+  [3, '--X--', 'ALARM retained ALARM OK'],
+  [2, '0-X-X', 'ALARM ALARM ALARM ALARM'],
+  [2, '00X0X', 'ALARM ALARM ALARM ALARM'],
+  [2, '0-X--', 'OK OK ALARM OK'],
+  [2, '----0', 'OK OK ALARM OK'],
+  [2, '---X-', 'ALARM retained ALARM OK'],
+] as const;
+
+it('decides about missing data as the tables of the User Guide say', () => {
+  const local = join(import.meta.dirname, '../../../local');
+  const script = `
+import json, sys
+sys.path.insert(0, ${JSON.stringify(local)})
+from gaps.cloudwatch_alarms import state_after
+def state(needed, points, treat):
+    breaches = [{'X': True, '0': False, '-': None}[point] for point in points]
+    return state_after(breaches, {'EvaluationPeriods': 3, 'DatapointsToAlarm': needed,
+                                  'StateValue': 'retained', 'TreatMissingData': treat})
+ways = ('missing', 'ignore', 'breaching', 'notBreaching')
+print(json.dumps([[needed, points, ' '.join(state(needed, points, way) for way in ways)]
+                  for needed, points, _ in json.loads(sys.argv[1])]))`;
+  const python = join(local, '../.venv/local/bin/python');
+  const printed = execFileSync(python, ['-Bc', script, JSON.stringify(tables)], {
+    encoding: 'utf8',
+  });
+  expect(JSON.parse(printed.trim().split('\n').at(-1) ?? '')).toEqual(tables);
 });

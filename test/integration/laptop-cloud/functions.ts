@@ -1,7 +1,7 @@
 // Lambda functions and state machines written in a test.
 import { crc32 } from 'node:zlib';
-import { CreateFunctionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam';
+import { CreateFunctionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   CreateStateMachineCommand,
   DescribeExecutionCommand,
@@ -15,7 +15,7 @@ import { clientConfig, eventually } from './harness.ts';
 const roles = new WeakMap<Cloud, Promise<string>>();
 
 /** A role that functions and state machines of a test run as; its ARN. */
-export function role(cloud: Cloud): Promise<string> {
+function role(cloud: Cloud): Promise<string> {
   const made = roles.get(cloud) ?? createRole(cloud);
   roles.set(cloud, made);
   return made;
@@ -89,7 +89,7 @@ export async function createFunction(
   return created.FunctionArn ?? '';
 }
 
-export interface Answer {
+interface Answer {
   readonly error: string | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the function of the test returns
   readonly payload: any;

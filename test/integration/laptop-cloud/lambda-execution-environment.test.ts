@@ -195,3 +195,19 @@ gapTest('adds no waiting of its own to an invocation that prints nothing', async
   // The emulator's wait for log lines is a constant: 50 ms after every handler, in the quickest case too.
   expect(Math.min(...gaps)).toBeLessThan(50);
 });
+
+gapTest('lets somebody else kill a busy environment, whose caller is told', async () => {
+  await createFunction(cloud(), 'victim', 'exports.handler = () => new Promise(() => {});');
+  const answer = invoke(cloud(), 'victim', {});
+  const pid = await eventually(async () => {
+    const response = await fetch(`${cloud().endpoint}/_laptop/lambda`);
+    const environments = (await response.json()) as {
+      function: string;
+      pid: number;
+      busy: boolean;
+    }[];
+    return environments.find((one) => one.function === 'victim' && one.busy)?.pid;
+  });
+  process.kill(pid, 'SIGKILL');
+  expect((await answer).payload.errorType).toBe('Runtime.ExitError');
+});
