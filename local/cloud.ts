@@ -1,6 +1,14 @@
 // Starts and stops the laptop cloud: one launcher process with one folder of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { devNull, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -127,6 +135,12 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/** Process groups that a launcher which did not end in order has left behind. */
+function strayGroups(folder: string): number[] {
+  const notes = join(folder, 'process-groups');
+  return existsSync(notes) ? readdirSync(notes).map(Number) : [];
+}
+
 /** Ends the launcher, which ends its workers and trainers and removes its folder; insists if it must. */
 async function end(launcher: ChildProcess, folder: string): Promise<void> {
   const { pid } = launcher;
@@ -138,17 +152,18 @@ async function end(launcher: ChildProcess, folder: string): Promise<void> {
       await exited;
       clearTimeout(insist);
     }
-    signalGroup(pid, 'SIGKILL');
+    for (const group of [pid, ...strayGroups(folder)]) signalGroup(group, 'SIGKILL');
   }
   await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
 
 const running = new Map<ChildProcess, () => Promise<void>>();
 
-/** A signal ends the clouds first and then this process, as it would have without them. */
+/** A signal ends the clouds first and then this process, unless somebody else listens to it as well. */
 function onSignal(signal: NodeJS.Signals): void {
+  const isOurs = process.listenerCount(signal) === 0;
   void Promise.allSettled([...running.values()].map((stop) => stop())).then(() => {
-    process.kill(process.pid, signal);
+    if (isOurs) process.kill(process.pid, signal);
   });
 }
 
@@ -159,7 +174,9 @@ function onExit(): void {
 
 function guard(launcher: ChildProcess, stop: () => Promise<void>): void {
   if (running.size === 0) {
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal).once('exit', onExit);
+    // First in line, so that the other listeners are still there to be counted.
+    process.prependOnceListener('SIGINT', onSignal).prependOnceListener('SIGTERM', onSignal);
+    process.once('exit', onExit);
   }
   running.set(launcher, stop);
 }

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -101,6 +102,9 @@ class LogStream:
                 create(logGroupName=LOG_GROUP, **names)
             except logs.exceptions.ResourceAlreadyExistsException:
                 pass
+            except logs.exceptions.ClientError as error:
+                # A role without the permission trains all the same, as on AWS; its lines are lost.
+                _logger.warning("%s has no log: %s", stream, error)
 
     def read(self, source) -> None:
         """Takes every line until the source ends."""
@@ -139,8 +143,8 @@ class LogStream:
             try:
                 self._logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=self._stream,
                                           logEvents=waiting[start:start + 1000])
-            except Exception:
-                _logger.exception("log events of %s were lost", self._stream)
+            except Exception as error:
+                _logger.warning("log events of %s were lost: %s", self._stream, error)
 
 
 class Container:
@@ -162,7 +166,7 @@ class Container:
         self._process = subprocess.Popen(
             [executable, *command[1:]], cwd=base, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-        _running.add(self._process.pid)
+        _record(self._process.pid)
         self._reader = threading.Thread(target=self.log.read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
 
@@ -179,13 +183,32 @@ class Container:
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._reader.join(5)
-        _running.discard(self._process.pid)
+        _forget(self._process.pid)
 
     def _signal(self, number: int) -> None:
         try:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             pass  # nobody left in it
+
+
+def _note(pid: int) -> str:
+    # Whoever cleans up after a launcher that was killed finds the groups that outlived it here.
+    return os.path.join(tempfile.gettempdir(), "process-groups", str(pid))
+
+
+def _record(pid: int) -> None:
+    _running.add(pid)
+    os.makedirs(os.path.dirname(_note(pid)), exist_ok=True)
+    open(_note(pid), "w").close()
+
+
+def _forget(pid: int) -> None:
+    _running.discard(pid)
+    try:
+        os.remove(_note(pid))
+    except FileNotFoundError:
+        pass  # the cloud's folder is gone already
 
 
 def kill_all() -> None:

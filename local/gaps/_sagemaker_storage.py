@@ -150,7 +150,10 @@ class CheckpointSync:
             self._pass()
 
     def count(self, pattern: str | None) -> int:
-        """Uploads whose relative key the pattern finds; passes that uploaded anything when there is none."""
+        """Uploads whose relative key the pattern finds; passes that uploaded anything when there is none.
+
+        Only whole passes count: what a file names is in S3 with it.
+        """
         if pattern is None:
             return self.passes
         return sum(1 for key in list(self.uploaded) if re.search(pattern, key))
@@ -175,7 +178,7 @@ class CheckpointSync:
 
     def _pass(self) -> None:
         files = _files(self._folder)
-        sent = False
+        sent: list[str] = []
         for _, relative, path in self._changed(files):
             if self._stop.is_set():
                 return
@@ -186,14 +189,14 @@ class CheckpointSync:
             except FileNotFoundError:
                 continue
             self._known[relative] = signature
-            self.uploaded.append(relative)
-            sent = True
+            sent.append(relative)
         for relative in [name for name in self._known if name not in files]:
             if self._stop.is_set():
                 return
             self._s3.delete_object(Bucket=self._bucket, Key=self._prefix + relative)
             del self._known[relative]
-        self.passes += sent
+        self.uploaded.extend(sent)
+        self.passes += bool(sent)
 
 
 def _signature(state: os.stat_result) -> tuple:

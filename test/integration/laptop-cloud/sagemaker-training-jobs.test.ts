@@ -1,14 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
+import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import {
   AddTagsCommand,
   CreateTrainingJobCommand,
   ListTagsCommand,
   ListTrainingJobsCommand,
+  SageMakerClient,
   StopTrainingJobCommand,
 } from '@aws-sdk/client-sagemaker';
 import {
@@ -18,8 +20,9 @@ import {
   SFNClient,
 } from '@aws-sdk/client-sfn';
 import { beforeAll, describe, expect } from 'vitest';
-import { startCloud } from '../../../local/cloud.ts';
+import { type Cloud, startCloud } from '../../../local/cloud.ts';
 import { clientConfig, eventually, gapTest, isRunning, useCloud } from './harness.ts';
+import { assumeNewRole } from './rest-api.ts';
 import { statuses, TrainingBench, trainingImage } from './training-jobs.ts';
 
 const cloud = useCloud();
@@ -329,7 +332,7 @@ write('model/pid', str(child.pid))`);
     expect(detail.CreationTime).toMatch(/^\d{13}$/);
   });
 
-  gapTest('dies with the laptop cloud', async () => {
+  const dies = async (end: (other: Cloud) => Promise<void>) => {
     const other = await startCloud();
     try {
       const there = await new TrainingBench(other).open();
@@ -341,20 +344,26 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 open(${JSON.stringify(pidFile)}, 'w').write(str(os.getpid()))
 time.sleep(600)`,
       );
-      const pid = await eventually(() => {
-        try {
-          return Number(readFileSync(pidFile, 'utf8')) || undefined;
-        } catch {
-          return undefined;
-        }
-      });
+      const pid = await eventually(
+        () => (existsSync(pidFile) && Number(readFileSync(pidFile, 'utf8'))) || undefined,
+      );
       expect(isRunning(pid)).toBe(true);
-      await other.stop();
+      await end(other);
       expect(isRunning(pid)).toBe(false);
+      expect(existsSync(other.folder)).toBe(false);
     } finally {
       await other.stop();
     }
-  });
+  };
+
+  gapTest('dies with the laptop cloud', () => dies((other) => other.stop()));
+
+  gapTest('dies with the laptop cloud that could not end in order', () =>
+    dies(async (other) => {
+      process.kill(other.pid, 'SIGKILL');
+      await other.stop();
+    }),
+  );
 });
 
 describe('checkpoints', () => {
@@ -492,7 +501,94 @@ describe('a training job that must end', () => {
   });
 });
 
+/** A role SageMaker may take on, with one policy; its ARN. */
+async function trainingRole(name: string, statements: object[]): Promise<string> {
+  const iam = new IAMClient(clientConfig(cloud()));
+  const document = (Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
+  const trust = {
+    Effect: 'Allow',
+    Principal: { Service: 'sagemaker.amazonaws.com' },
+    Action: 'sts:AssumeRole',
+  };
+  const { Role } = await iam.send(
+    new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: document([trust]) }),
+  );
+  await iam.send(
+    new PutRolePolicyCommand({
+      RoleName: name,
+      PolicyName: 'training',
+      PolicyDocument: document(statements),
+    }),
+  );
+  return Role?.Arn ?? '';
+}
+
+describe('the execution role of a training job', () => {
+  const bucket = 'arn:aws:s3:::training';
+  const needed = [
+    { Effect: 'Allow', Action: 's3:ListBucket', Resource: bucket },
+    { Effect: 'Allow', Action: 's3:GetObject', Resource: `${bucket}/roles/*` },
+    {
+      Effect: 'Allow',
+      Action: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+      Resource: `${bucket}/checkpoints/*`,
+    },
+    { Effect: 'Allow', Action: 's3:PutObject', Resource: `${bucket}/out/*` },
+    {
+      Effect: 'Allow',
+      Action: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents'],
+      Resource: '*',
+    },
+  ];
+  const job = async (name: string, statements: object[]) => {
+    await bench.put('roles/data.csv', 'x');
+    await bench.start(name, `write('checkpoints/1', 'state'); write('model/m', 'm')`, {
+      RoleArn: await trainingRole(name, statements),
+      InputDataConfig: [
+        {
+          ChannelName: 'train',
+          DataSource: { S3DataSource: { S3DataType: 'S3Prefix', S3Uri: 's3://training/roles/' } },
+        },
+      ],
+      ...checkpoints(name),
+    });
+    return await bench.ended(name);
+  };
+
+  gapTest('is what the job reads and writes with', async () => {
+    expect(await job('role-enough', needed)).toMatchObject({ TrainingJobStatus: 'Completed' });
+    const cannotRead = await job(
+      'role-cannot-read',
+      needed.filter((_, index) => index !== 1),
+    );
+    expect(cannotRead.FailureReason).toMatch(/^ClientError: .*AccessDenied.*GetObject/);
+    const cannotWrite = await job(
+      'role-cannot-write',
+      needed.filter((_, index) => index !== 3),
+    );
+    expect(cannotWrite.FailureReason).toMatch(/^ClientError: .*AccessDenied.*PutObject/);
+  });
+});
+
 describe('the SageMaker API', () => {
+  gapTest('is for roles whose policies allow the action on the job', async () => {
+    const credentials = await assumeNewRole(cloud(), 'starter', [
+      {
+        Effect: 'Allow',
+        Action: 'sagemaker:CreateTrainingJob',
+        Resource: 'arn:aws:sagemaker:us-east-1:000000000000:training-job/mine-*',
+      },
+      { Effect: 'Allow', Action: 'iam:PassRole', Resource: '*' },
+    ]);
+    const sagemaker = new SageMakerClient({ ...clientConfig(cloud()), credentials });
+    const image = trainingImage('');
+    const create = (name: string) =>
+      sagemaker.send(new CreateTrainingJobCommand(bench.request(name, image)));
+    await create('mine-1');
+    await expect(create('theirs-1')).rejects.toThrow(/sagemaker:CreateTrainingJob/);
+    await bench.ended('mine-1');
+  });
+
   gapTest('refuses what AWS refuses, with the same error', async () => {
     const image = trainingImage('');
     const refused = async (overrides: object) =>
