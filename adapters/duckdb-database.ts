@@ -43,10 +43,12 @@ export interface Chunk {
 /** A database of a temporary folder, which it does not reach out of: no network, no extensions. */
 export class DuckdbDatabase {
   readonly folder: string;
+  readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
 
-  constructor(folder: string, connection: DuckDBConnection) {
+  constructor(folder: string, instance: DuckDBInstance, connection: DuckDBConnection) {
     this.folder = folder;
+    this.#instance = instance;
     this.#connection = connection;
   }
 
@@ -70,11 +72,19 @@ export class DuckdbDatabase {
 
   /** The rows of a result of any size, about 2,000 at a time, in its order. */
   async *chunks(sql: string): AsyncGenerator<Chunk> {
-    const result = await this.#connection.stream(sql);
-    for (;;) {
-      const chunk = await result.fetchChunk();
-      if (!chunk || chunk.rowCount === 0) return;
-      yield { rows: chunk.rowCount, columns: chunk.getColumns() };
+    // A connection of its own, because the next statement on a connection ends the result before.
+    const connection = await this.#instance.connect();
+    try {
+      const result = await connection.stream(sql);
+      for (;;) {
+        const chunk = await result.fetchChunk();
+        if (!chunk || chunk.rowCount === 0) return;
+        yield { rows: chunk.rowCount, columns: chunk.getColumns() };
+      }
+    } catch (error) {
+      throw translate(error);
+    } finally {
+      connection.closeSync();
     }
   }
 
@@ -122,7 +132,7 @@ export function withDuckdb<T>(
       const connection = await instance.connect();
       try {
         for (const setting of settings(folder, memoryMb)) await connection.run(`SET ${setting}`);
-        return await use(new DuckdbDatabase(folder, connection));
+        return await use(new DuckdbDatabase(folder, instance, connection));
       } finally {
         connection.closeSync();
       }

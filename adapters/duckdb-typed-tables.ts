@@ -77,33 +77,42 @@ function unknownColumn(name: string, count: number): Finding {
   };
 }
 
-function tableSql(name: string, raw: RawTable, columns: Columns): string {
-  const isRow = raw.isBroken ? `NOT (${raw.isBroken})` : 'true';
-  const number = raw.isBroken ? 'line_number' : 'row_number() OVER ()';
-  const values: string[] = [];
-  const cells: string[] = [];
-  for (const [column, { type, sensitive }] of Object.entries(columns)) {
-    const source = raw.columns.get(column);
-    if (!source) {
-      cells.push(`CAST(NULL AS ${sqlTypeOf[type]}) AS ${valueColumn(column)}`);
-      cells.push(`CAST(0 AS UTINYINT) AS ${problemColumn(column)}`);
-      cells.push(`CAST(NULL AS VARCHAR) AS ${shownColumn(column)}`);
-      continue;
-    }
-    const typed = typedValue(type, source.storage, source.sql);
-    const [v, p] = [valueColumn(column), problemColumn(column)];
-    const shown = sensitive ? 'NULL' : `left(${typed.shown}, ${shownCharacters})`;
-    values.push(`${typed.value} AS ${v}`, `${typed.isNull} AS ${marked('n', column)}`);
-    values.push(`CAST(${shown} AS VARCHAR) AS ${marked('x', column)}`);
-    cells.push(`CAST(${v} AS ${sqlTypeOf[type]}) AS ${v}`);
-    cells.push(`CAST(CASE WHEN NOT is_row THEN 0 WHEN ${marked('n', column)} THEN ${isNull}
-      WHEN ${v} IS NULL THEN ${isOfOtherType} ELSE 0 END AS UTINYINT) AS ${p}`);
-    cells.push(
-      `CASE WHEN ${p} = ${isOfOtherType} THEN ${marked('x', column)} END AS ${shownColumn(column)}`,
-    );
+/** SQL of a column in the two selects that make a table: the inner one reads, the outer one judges. */
+function columnSql(
+  name: string,
+  column: Column,
+  raw: RawTable,
+): { read: string[]; judged: string[] } {
+  const [v, p, s] = [valueColumn(name), problemColumn(name), shownColumn(name)];
+  const [none, text] = [marked('n', name), marked('x', name)];
+  const type = sqlTypeOf[column.type];
+  const source = raw.columns.get(name);
+  if (!source) {
+    const judged = [`CAST(NULL AS ${type}) AS ${v}`, `CAST(0 AS UTINYINT) AS ${p}`];
+    return { read: [], judged: [...judged, `CAST(NULL AS VARCHAR) AS ${s}`] };
   }
-  return `CREATE TABLE ${name} AS SELECT ${['n', 'is_row', ...cells].join(', ')}
-    FROM (SELECT ${[`${number} AS n`, `${isRow} AS is_row`, ...values].join(', ')} FROM ${raw.relation})`;
+  const typed = typedValue(column.type, source.storage, source.sql);
+  const shown = column.sensitive ? 'NULL' : `left(${typed.shown}, ${shownCharacters})`;
+  const isGood = `${v} IS NOT NULL AND ${typed.isInRange(v)}`;
+  const isWrong = `is_row AND NOT ${none} AND NOT (${isGood})`;
+  return {
+    read: [`${typed.value} AS ${v}`, `${typed.isNull} AS ${none}`, `${shown} AS ${text}`],
+    judged: [
+      `CAST(CASE WHEN ${isGood} THEN ${v} END AS ${type}) AS ${v}`,
+      `CAST(CASE WHEN ${isWrong} THEN ${isOfOtherType} WHEN is_row AND ${none} THEN ${isNull} ELSE 0 END AS UTINYINT) AS ${p}`,
+      `CAST(CASE WHEN ${isWrong} THEN ${text} END AS VARCHAR) AS ${s}`,
+    ],
+  };
+}
+
+function tableSql(table: string, raw: RawTable, columns: Columns): string {
+  const parts = Object.entries(columns).map(([name, column]) => columnSql(name, column, raw));
+  const number = raw.isBroken ? 'line_number' : 'row_number() OVER ()';
+  const isRow = raw.isBroken ? `NOT (${raw.isBroken})` : 'true';
+  const read = [`${number} AS n`, `${isRow} AS is_row`, ...parts.flatMap((part) => part.read)];
+  const judged = ['n', ...parts.flatMap((part) => part.judged)];
+  return `CREATE TABLE ${table} AS SELECT ${judged.join(', ')}
+    FROM (SELECT ${read.join(', ')} FROM ${raw.relation})`;
 }
 
 interface Rejected {
@@ -292,6 +301,7 @@ export async function* typedColumns(
   const wanted = [...new Set(columns)];
   const select = wanted.map((name) => `, ${valueColumn(name)}`).join('');
   let last = 0;
+  let rows = 0;
   for await (const chunk of database.chunks(`SELECT n${select} FROM ${table.name}`)) {
     const [numbers = [], ...values] = chunk.columns;
     for (const n of numbers) {
@@ -299,6 +309,7 @@ export async function* typedColumns(
         throw new RangeError(`row ${n} of ${table.name} came after row ${last}`);
       last = Number(n);
     }
+    rows += chunk.rows;
     yield {
       rows: chunk.rows,
       // Every value was made a string, a double or a boolean.
@@ -306,6 +317,9 @@ export async function* typedColumns(
         wanted.map((name, i) => [name, (values[i] ?? []) as readonly RawValue[]]),
       ),
     };
+  }
+  if (rows !== table.rows) {
+    throw new RangeError(`${rows} rows of ${table.name} were read and there are ${table.rows}`);
   }
 }
 

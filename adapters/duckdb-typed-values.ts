@@ -8,7 +8,10 @@ export type Storage = 'text' | 'json' | { readonly native: string };
 
 /** SQL of a value's declared type, NULL where it is none or is not of the type; and whether it is none. */
 export interface TypedValue {
+  /** A value of the type, which is within its range where `isInRange` says so. */
   readonly value: string;
+  /** SQL of a condition on the value's column, so that the value is computed once. */
+  readonly isInRange: (column: string) => string;
   readonly isNull: string;
   readonly shown: string;
 }
@@ -22,30 +25,46 @@ export const sqlTypeOf: Record<ColumnType, string> = {
   timestamp: 'DOUBLE',
 };
 
-const safeInteger = (double: string): string =>
-  `CASE WHEN abs(${double}) <= 9007199254740991 AND trunc(${double}) = ${double} THEN ${double} END`;
-const finite = (double: string): string =>
-  `CASE WHEN abs(${double}) <= ${largestNumber} THEN ${double} END`;
+const isSafeInteger = (column: string): string =>
+  `(abs(${column}) <= 9007199254740991 AND trunc(${column}) = ${column})`;
 
-/** The same instants as timestampMicros of core/features gives, which says what they are. */
-function timestampOfText(text: string): string {
-  const time = (from: number) => `TRY_CAST(substr(${text}, ${from}, 2) AS BIGINT)`;
+const isInRange: Record<ColumnType, (column: string) => string> = {
+  string: () => 'true',
+  integer: isSafeInteger,
+  number: (column) => `abs(${column}) <= ${largestNumber}`,
+  boolean: () => 'true',
+  timestamp: isSafeInteger,
+};
+
+/** Most timestamps: a date, or a time to the second or finer, in UTC. DuckDB's own cast reads these. */
+const plainTimestamp =
+  '[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]{1,6})?Z?)?';
+
+/** The others: with a zone, which the cast ignores, without seconds, or finer than a microsecond. */
+function unusualTimestamp(text: string): string {
+  const number = (of: string) => `coalesce(TRY_CAST(${of} AS BIGINT), 0)`;
   const rest = `substr(${text}, 11)`;
-  const hour = `coalesce(${time(12)}, 0)`;
-  const minute = `coalesce(${time(15)}, 0)`;
-  const second = `CASE WHEN substr(${text}, 17, 1) = ':' THEN ${time(18)} ELSE 0 END`;
-  const fraction = `TRY_CAST(rpad(substr(regexp_extract(${rest}, '[.]([0-9]+)', 1), 1, 6), 6, '0') AS BIGINT)`;
+  const hour = number(`substr(${text}, 12, 2)`);
+  const minute = number(`substr(${text}, 15, 2)`);
+  const second = `CASE WHEN substr(${text}, 17, 1) = ':' THEN ${number(`substr(${text}, 18, 2)`)} ELSE 0 END`;
+  const digits = `substr(regexp_extract(${rest}, '[.]([0-9]+)', 1), 1, 6)`;
   const zone = (group: number) =>
-    `coalesce(TRY_CAST(regexp_extract(${rest}, '[+-]([0-9]{2}):?([0-9]{2})$', ${group}) AS BIGINT), 0)`;
+    number(`regexp_extract(${rest}, '[+-]([0-9]{2}):?([0-9]{2})$', ${group})`);
   const sign = `CASE WHEN regexp_matches(${rest}, '-[0-9]{2}:?[0-9]{2}$') THEN -1 ELSE 1 END`;
-  const days = `epoch_us(CAST(TRY_CAST(substr(${text}, 1, 10) AS DATE) AS TIMESTAMP))`;
+  const date = `TRY_CAST(substr(${text}, 1, 10) AS DATE)`;
   const minutes = `(${hour} * 60 + ${minute} - ${sign} * (${zone(1)} * 60 + ${zone(2)}))`;
-  const micros = `CAST(${days} + (${minutes} * 60 + ${second}) * 1000000 + ${fraction} AS DOUBLE)`;
+  const seconds = `(${minutes} * 60 + ${second})`;
   return `CASE WHEN regexp_matches(${text}, ${sqlText(timestampPattern)})
     AND ${hour} <= 23 AND ${minute} <= 59 AND ${second} <= 59 AND ${zone(1)} <= 14 AND ${zone(2)} <= 59
-    AND TRY_CAST(substr(${text}, 1, 10) AS DATE) BETWEEN DATE '1600-01-01' AND DATE '2400-01-01'
-    THEN ${safeInteger(micros)} END`;
+    AND ${date} BETWEEN DATE '1600-01-01' AND DATE '2400-01-01'
+    THEN CAST(epoch_us(CAST(${date} AS TIMESTAMP)) + ${seconds} * 1000000 + ${number(`rpad(${digits}, 6, '0')`)} AS DOUBLE) END`;
 }
+
+/** The same instants as timestampMicros of core/features gives, which says what they are. */
+const timestampOfText = (text: string): string =>
+  `CASE WHEN regexp_full_match(${text}, ${sqlText(plainTimestamp)})
+    THEN CAST(epoch_us(TRY_CAST(${text} AS TIMESTAMP)) AS DOUBLE)
+    ELSE ${unusualTimestamp(text)} END`;
 
 const matching = (text: string, pattern: string): string =>
   `CASE WHEN regexp_full_match(${text}, ${sqlText(pattern)}) THEN TRY_CAST(${text} AS DOUBLE) END`;
@@ -56,9 +75,9 @@ function ofText(type: ColumnType, x: string): string {
     case 'string':
       return x;
     case 'integer':
-      return safeInteger(matching(text, '[+-]?[0-9]+([.]0*)?'));
+      return matching(text, '[+-]?[0-9]+([.]0*)?');
     case 'number':
-      return finite(matching(text, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?'));
+      return matching(text, '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?');
     case 'boolean':
       return `CASE WHEN lower(${text}) IN ('true', '1') THEN true WHEN lower(${text}) IN ('false', '0') THEN false END`;
     case 'timestamp':
@@ -74,9 +93,8 @@ function ofJson(type: ColumnType, x: string): string {
     case 'string':
       return `CASE WHEN ${is('VARCHAR')} THEN ${text} END`;
     case 'integer':
-      return safeInteger(double);
     case 'number':
-      return finite(double);
+      return double;
     case 'boolean':
       return `CASE WHEN ${is('BOOLEAN')} THEN TRY_CAST(${text} AS BOOLEAN) END`;
     case 'timestamp':
@@ -94,7 +112,7 @@ function instantOfNative(native: string, x: string): string {
       ? `epoch_us(${x})`
       : `epoch_us(TRY_CAST(${x} AS TIMESTAMP))`;
   if (!/^(DATE|TIMESTAMP.*)$/.test(native)) return none('timestamp');
-  return `CASE WHEN isfinite(${x}) THEN ${safeInteger(`CAST(${micros} AS DOUBLE)`)} END`;
+  return `CASE WHEN isfinite(${x}) THEN CAST(${micros} AS DOUBLE) END`;
 }
 
 function ofNative(type: ColumnType, native: string, x: string): string {
@@ -102,9 +120,8 @@ function ofNative(type: ColumnType, native: string, x: string): string {
     case 'string':
       return /^(VARCHAR|UUID|ENUM\(.*)$/.test(native) ? `CAST(${x} AS VARCHAR)` : none(type);
     case 'integer':
-      return numeric.test(native) ? safeInteger(`CAST(${x} AS DOUBLE)`) : none(type);
     case 'number':
-      return numeric.test(native) ? finite(`CAST(${x} AS DOUBLE)`) : none(type);
+      return numeric.test(native) ? `CAST(${x} AS DOUBLE)` : none(type);
     case 'boolean':
       return native === 'BOOLEAN' ? x : none(type);
     case 'timestamp':
@@ -114,19 +131,14 @@ function ofNative(type: ColumnType, native: string, x: string): string {
 
 /** @param x SQL of the value as the file holds it */
 export function typedValue(type: ColumnType, storage: Storage, x: string): TypedValue {
+  const range = isInRange[type];
   if (storage === 'text') {
-    return { value: ofText(type, x), isNull: `${x} IS NULL`, shown: x };
+    return { value: ofText(type, x), isInRange: range, isNull: `${x} IS NULL`, shown: x };
   }
   if (storage === 'json') {
-    return {
-      value: ofJson(type, x),
-      isNull: `(${x} IS NULL OR json_type(${x}) = 'NULL')`,
-      shown: `(${x} ->> '$')`,
-    };
+    const isNull = `(${x} IS NULL OR json_type(${x}) = 'NULL')`;
+    return { value: ofJson(type, x), isInRange: range, isNull, shown: `(${x} ->> '$')` };
   }
-  return {
-    value: ofNative(type, storage.native, x),
-    isNull: `${x} IS NULL`,
-    shown: `CAST(${x} AS VARCHAR)`,
-  };
+  const value = ofNative(type, storage.native, x);
+  return { value, isInRange: range, isNull: `${x} IS NULL`, shown: `CAST(${x} AS VARCHAR)` };
 }

@@ -58,7 +58,7 @@ async function loadTables(
   return tables;
 }
 
-async function fit(rows: Rows, isHoldout: IsHoldout, snapshotId: string): Promise<FeatureSpec> {
+async function learn(rows: Rows, isHoldout: IsHoldout, snapshotId: string): Promise<FeatureSpec> {
   const { database, tables, definition } = rows;
   const fitter = featureFitter(definition, snapshotId);
   const needed = [...fitter.columns, holdoutColumn(definition)];
@@ -136,7 +136,7 @@ function build(
     const byTime = definition.evaluation.holdout.by === 'time';
     const newest = byTime ? await largest(database, tables, holdoutColumn(definition)) : null;
     const isHoldout = holdoutTest(definition, newest);
-    const spec = await fit(rows, isHoldout, snapshot.id);
+    const spec = await learn(rows, isHoldout, snapshot.id);
     const names = spec.features.map(({ name }) => name);
     const train = await featureFile(database, 'train', names);
     const holdout = await featureFile(database, 'holdout', names);
