@@ -84,26 +84,36 @@ function failureReply(error: unknown, requestId: string): HttpReply {
 }
 
 /** Clients of the KServe protocols read an error only under exactly this Content-Type. */
-const jsonReply = (reply: HttpReply, startedAt: number): APIGatewayProxyResult => ({
+const jsonReply = (reply: HttpReply): APIGatewayProxyResult => ({
   statusCode: reply.status,
-  headers: {
-    ...reply.headers,
-    'Content-Type': 'application/json',
-    'Server-Timing': `handler;dur=${(performance.now() - startedAt).toFixed(3)}`,
-  },
+  headers: { ...reply.headers, 'Content-Type': 'application/json' },
   body: JSON.stringify(reply.body),
 });
+
+function timed(reply: APIGatewayProxyResult, startedAt: number): APIGatewayProxyResult {
+  const duration = (performance.now() - startedAt).toFixed(3);
+  return { ...reply, headers: { ...reply.headers, 'Server-Timing': `handler;dur=${duration}` } };
+}
+
+/** How long before Lambda would end the function the caller is told so, in the protocol's form. */
+const toldBeforeTimeoutMs = 500;
+
+function timeoutReply(): APIGatewayProxyResult {
+  const error = 'the answer took longer than is allowed; try again, with fewer rows per request';
+  log('error', 'request timed out');
+  return jsonReply({ status: 504, body: { error } });
+}
 
 /**
  * A function behind API Gateway's REST proxy integration. Every reply is JSON, every error's body is
  * `{"error": string}`, and Server-Timing tells the milliseconds spent in the whole handler.
  */
 export function httpHandler(use: (request: HttpRequest) => Promise<HttpReply>) {
-  return middy(async (event: APIGatewayProxyEvent, context: Context) => {
+  const handle = async (event: APIGatewayProxyEvent, context: Context) => {
     const startedAt = performance.now();
     const requestId = event.requestContext?.requestId ?? context.awsRequestId;
     try {
-      return jsonReply(await use(request(event, context)), startedAt);
+      return timed(jsonReply(await use(request(event, context))), startedAt);
     } catch (error) {
       const reply = failureReply(error, requestId);
       log(reply.status < 500 ? 'warn' : 'error', 'request refused', {
@@ -112,7 +122,11 @@ export function httpHandler(use: (request: HttpRequest) => Promise<HttpReply>) {
         // A caller's error is told to the caller alone: its text may hold what they sent.
         ...(reply.status < 500 ? {} : errorFields(error)),
       });
-      return jsonReply(reply, startedAt);
+      return timed(jsonReply(reply), startedAt);
     }
+  };
+  return middy(handle, {
+    timeoutEarlyInMillis: toldBeforeTimeoutMs,
+    timeoutEarlyResponse: timeoutReply,
   });
 }

@@ -80,6 +80,14 @@ describe('an HTTP handler', () => {
     expect(body.error).toBeTypeOf('string');
   });
 
+  test('that is about to be ended by Lambda tells its caller so', async () => {
+    const ending = { ...context, getRemainingTimeInMillis: () => 510 };
+    const hangs = httpHandler(() => new Promise(() => undefined));
+    const { statusCode, body } = await hangs(event(), ending);
+    expect(statusCode).toBe(504);
+    expect(JSON.parse(body).error).toMatch(/^the answer took longer than is allowed/);
+  });
+
   test('takes a body of four mebibytes', async () => {
     expect((await reply(echo, { body: 'x'.repeat(4 * 1024 * 1024) })).statusCode).toBe(200);
   });
