@@ -37,6 +37,9 @@ class Control:
     def __init__(self) -> None:
         self.condition = threading.Condition()
         self.stopped = False
+        # Whom the execution works as, and its name.
+        self.role = ""
+        self.name = ""
 
     def stop(self) -> None:
         with self.condition:
@@ -187,6 +190,7 @@ def run_execution(arn: str) -> None:
         machine = sfn._state_machines.get(execution["stateMachineArn"])
         if machine is None:
             raise sfn._ExecutionError("States.Runtime", "The state machine was deleted.")
+        here.role, here.name = machine.get("roleArn", ""), execution["name"]
         definition = json.loads(machine["definition"])
         timer = _start_timer(execution, definition.get("TimeoutSeconds"))
         data = json.loads(execution["input"] or "{}")

@@ -1,6 +1,6 @@
 // Lambda functions and state machines written in a test.
 import { crc32 } from 'node:zlib';
-import { CreateRoleCommand, IAMClient } from '@aws-sdk/client-iam';
+import { CreateRoleCommand, IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { CreateFunctionCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   CreateStateMachineCommand,
@@ -14,29 +14,35 @@ import { clientConfig, eventually } from './harness.ts';
 
 const roles = new WeakMap<Cloud, Promise<string>>();
 
-/** A role that functions and state machines of a test run as; its ARN. */
+/** The role that functions and state machines of a test run as unless they name another: it may do everything. */
 function role(cloud: Cloud): Promise<string> {
-  const made = roles.get(cloud) ?? createRole(cloud);
+  const made =
+    roles.get(cloud) ??
+    createRole(cloud, 'test', [{ Effect: 'Allow', Action: '*', Resource: '*' }]);
   roles.set(cloud, made);
   return made;
 }
 
-async function createRole(cloud: Cloud): Promise<string> {
-  const AssumeRolePolicyDocument = JSON.stringify({
-    Version: '2012-10-17',
-    Statement: [
-      {
-        Effect: 'Allow',
-        Action: 'sts:AssumeRole',
-        Principal: { Service: ['lambda.amazonaws.com', 'states.amazonaws.com'] },
-      },
-    ],
-  });
-  const created = await new IAMClient(clientConfig(cloud)).send(
-    new CreateRoleCommand({ RoleName: 'test', AssumeRolePolicyDocument }),
-  );
+/** A role for functions and state machines with these statements; its ARN. */
+export async function createRole(
+  cloud: Cloud,
+  RoleName: string,
+  Statement: object[],
+): Promise<string> {
+  const iam = new IAMClient(clientConfig(cloud));
+  const trusted = { Service: ['lambda.amazonaws.com', 'states.amazonaws.com'] };
+  const AssumeRolePolicyDocument = policy([
+    { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: trusted },
+  ]);
+  const created = await iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument }));
+  if (Statement.length > 0) {
+    const PolicyDocument = policy(Statement);
+    await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: 'own', PolicyDocument }));
+  }
   return created.Role?.Arn ?? '';
 }
+
+const policy = (Statement: object[]) => JSON.stringify({ Version: '2012-10-17', Statement });
 
 /** A zip archive of the files, uncompressed. */
 export function zip(files: Readonly<Record<string, string>>): Uint8Array {
@@ -111,12 +117,16 @@ export async function invoke(cloud: Cloud, name: string, event: unknown): Promis
 let machines = 0;
 
 /** A state machine of the definition; its ARN. */
-export async function createMachine(cloud: Cloud, definition: object): Promise<string> {
+export async function createMachine(
+  cloud: Cloud,
+  definition: object,
+  roleArn?: string,
+): Promise<string> {
   machines += 1;
   const created = await new SFNClient(clientConfig(cloud)).send(
     new CreateStateMachineCommand({
       name: `machine-${machines}`,
-      roleArn: await role(cloud),
+      roleArn: roleArn ?? (await role(cloud)),
       definition: JSON.stringify(definition),
     }),
   );
@@ -140,8 +150,9 @@ export async function run(
   cloud: Cloud,
   definition: object,
   input: unknown = {},
+  roleArn?: string,
 ): Promise<DescribeExecutionCommandOutput> {
-  const stateMachineArn = await createMachine(cloud, definition);
+  const stateMachineArn = await createMachine(cloud, definition, roleArn);
   const { executionArn = '' } = await new SFNClient(clientConfig(cloud)).send(
     new StartExecutionCommand({ stateMachineArn, input: JSON.stringify(input) }),
   );
