@@ -17,7 +17,8 @@ export default defineConfig({
   test: {
     projects: [
       project('unit', seconds(60)),
-      project('infrastructure', seconds(180)),
+      // One process, so that an environment is synthesised once and not once per file.
+      project('infrastructure', seconds(180), { isolate: false, maxWorkers: 1 }),
       project('integration', seconds(180), { maxWorkers: 2 }),
       project('e2e', seconds(1_200), { fileParallelism: false, hookTimeout: seconds(600) }),
     ],

@@ -1,23 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { workFolder } from './work-folder.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const bundled = new Map<string, Uint8Array>();
-let workFolder: string | undefined;
-
-/** Bundles wait here until CDK has staged them; the folder goes with the process. */
-function folder(): string {
-  if (workFolder === undefined) {
-    const created = mkdtempSync(join(tmpdir(), 'slipway-bundles-'));
-    process.on('exit', () => rmSync(created, { recursive: true, force: true }));
-    workFolder = created;
-  }
-  return workFolder;
-}
 
 /** Native modules come in layers. */
 const external = ['onnxruntime-node', '@duckdb/node-api'];
@@ -52,7 +41,7 @@ function compile(entry: string): Uint8Array {
  * @returns the folder of index.js and, with a model, model.json
  */
 export function bundleHandler(entry: string, model?: ModelDefinition): string {
-  const target = join(folder(), entry.replace('/', '-'), model?.name ?? '_');
+  const target = join(workFolder(), entry.replace('/', '-'), model?.name ?? '_');
   mkdirSync(target, { recursive: true });
   writeFileSync(join(target, 'index.js'), compile(entry));
   if (model) writeFileSync(join(target, 'model.json'), canonicalJson(model));

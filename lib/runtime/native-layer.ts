@@ -1,8 +1,8 @@
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Architecture, Code, LayerVersion, Runtime } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
+import { workFolder } from './work-folder.ts';
 
 export interface Platform {
   readonly os: 'linux' | 'darwin';
@@ -29,8 +29,8 @@ const contents = {
 };
 
 function stage(library: keyof typeof contents, platform: Platform): string {
-  const folder = mkdtempSync(join(tmpdir(), `slipway-layer-${library}-`));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const folder = join(workFolder(), `${library}-${platform.os}-${platform.cpu}`);
+  if (existsSync(folder)) return folder;
   for (const path of contents[library](platform)) {
     const source = join(nodeModules, path);
     if (!existsSync(source)) {

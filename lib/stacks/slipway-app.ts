@@ -9,6 +9,16 @@ import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
 import { StateStack } from './state-stack.ts';
 
+/** CDK's behaviours of today; here and not in cdk.json, so that every synthesis has the same. */
+const featureFlags = {
+  '@aws-cdk/core:defaultCrossStackReferences': 'strong',
+  '@aws-cdk/core:enablePartitionLiterals': true,
+  '@aws-cdk/core:target-partitions': ['aws'],
+  '@aws-cdk/aws-iam:minimizePolicies': true,
+  '@aws-cdk/aws-apigateway:disableCloudWatchRole': true,
+  '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
+};
+
 const retention = {
   7: RetentionDays.ONE_WEEK,
   30: RetentionDays.ONE_MONTH,
@@ -38,7 +48,7 @@ export function slipwayApp(
   account: string | undefined,
   outputFolder?: string,
 ): App {
-  const app = new App({ outdir: outputFolder });
+  const app = new App({ outdir: outputFolder, context: featureFlags });
   const prefix = `Slipway-${environment.name}`;
   const shared = {
     environment: environment.name,
@@ -59,7 +69,10 @@ export function slipwayApp(
     Tags.of(stack).add('slipway:model', model.name);
     return stack.routes;
   });
-  new ApiStack(app, `${prefix}-Api`, { ...shared, callers: environment.api, routes });
+  // API Gateway refuses an API without a route.
+  if (routes.length > 0) {
+    new ApiStack(app, `${prefix}-Api`, { ...shared, callers: environment.api, routes });
+  }
   Tags.of(app).add('slipway:environment', environment.name);
   Aspects.of(app).add(new WaiveExplainedWildcards());
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));

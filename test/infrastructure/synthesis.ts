@@ -8,6 +8,8 @@ import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
 import flightDelay from '../../models/flight-delay/model.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 
+type EnvironmentOnAws = 'dev' | 'staging' | 'prod';
+
 export interface Synthesis {
   readonly state: Template;
   readonly flightDelay: Template;
@@ -18,8 +20,16 @@ export interface Synthesis {
   readonly templateFiles: readonly string[];
 }
 
-/** Two models in an environment on AWS, as `cdk synth` makes them; cdk-nag findings throw. */
-export function synthesise(environment: 'dev' | 'staging' | 'prod'): Synthesis {
+const made = new Map<string, Synthesis>();
+
+/** Two models in an environment on AWS, as `cdk synth` makes them, once per process. */
+export function synthesise(environment: EnvironmentOnAws): Synthesis {
+  const known = made.get(environment) ?? synthesiseAnew(environment);
+  made.set(environment, known);
+  return known;
+}
+
+function synthesiseAnew(environment: EnvironmentOnAws): Synthesis {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-synth-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const models = [flightDelay, defineModel(aModelDefinition())];
