@@ -8,6 +8,7 @@ import { CreateDeliveryStreamCommand, FirehoseClient } from '@aws-sdk/client-fir
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { APIGatewayProxyEvent, Context } from 'aws-lambda';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
@@ -71,18 +72,20 @@ let taskRoot: string;
 let predictHandler: Handler;
 let feedbackHandler: Handler;
 
-async function call(handler: Handler, httpMethod: string, path: string, body: unknown = null) {
-  const event = {
-    httpMethod,
-    path,
-    headers: {},
-    body: body === null ? null : JSON.stringify(body),
-    isBase64Encoded: false,
-    requestContext: { requestId: 'gateway-1' },
-  } as unknown as APIGatewayProxyEvent;
-  const reply = await handler(event, context);
+async function send(
+  handler: Handler,
+  httpMethod: string,
+  path: string,
+  body: string | null,
+  isBase64Encoded = false,
+) {
+  const requestContext = { requestId: 'gateway-1' };
+  const event = { httpMethod, path, headers: {}, body, isBase64Encoded, requestContext };
+  const reply = await handler(event as unknown as APIGatewayProxyEvent, context);
   return { status: reply.statusCode, headers: reply.headers, body: JSON.parse(reply.body) };
 }
+const call = (handler: Handler, method: string, path: string, body: unknown = null) =>
+  send(handler, method, path, body === null ? null : JSON.stringify(body));
 const predict = (...instances: object[]) =>
   call(predictHandler, 'POST', `/v1/models/${model}:predict`, { instances });
 
@@ -231,6 +234,29 @@ describe('the endpoint', () => {
     expect(reply.status).toBe(status);
     expect(reply.body.error).toMatch(text);
     expect(reply.headers).toMatchObject({ 'Content-Type': 'application/json' });
+  });
+
+  test('answers or refuses whatever is sent, and never fails', async () => {
+    const path = `/v1/models/${model}:predict`;
+    const valid = '{"instances": [{"length": 1.5, "items": 2, "parcel_id": "a"}, {"length": 3}]}';
+    const mutated = fc
+      .tuple(fc.nat(valid.length), fc.nat(6), fc.string({ maxLength: 4 }))
+      .map(([at, cut, insert]) => valid.slice(0, at) + insert + valid.slice(at + cut));
+    const values = fc
+      .array(fc.record({ length: fc.double(), items: fc.option(fc.maxSafeInteger()) }))
+      .map((instances) => JSON.stringify({ instances }));
+    const bytes = fc.uint8Array({ maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(mutated, values, fc.json(), bytes), async (sent) => {
+        const encoded = typeof sent !== 'string';
+        const body = encoded ? Buffer.from(sent).toString('base64') : sent;
+        const reply = await send(predictHandler, 'POST', path, body, encoded);
+        expect([200, 400]).toContain(reply.status);
+        if (reply.status === 400) expect(reply.body.error).toBeTypeOf('string');
+        else for (const p of reply.body.predictions) expect(p).toBeTypeOf('number');
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test('answers with a new version within two seconds of its going live', async () => {
