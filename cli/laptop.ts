@@ -1,6 +1,6 @@
 // Brings up the whole platform on this machine: identity provider, laptop cloud, the stacks by the CDK CLI.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,9 @@ export interface Laptop {
 
 const audience = 'slipway';
 const trainingImage = join(repositoryRoot, '.venv', 'xgboost');
+const quiet = ['--no-notices'];
+/** Direct: without a change set, which only a person would look at. */
+const deployAll = ['deploy', '--all', '--require-approval', 'never', '--method', 'direct'];
 const cdkCli = join(repositoryRoot, 'node_modules', 'aws-cdk', 'bin', 'cdk');
 
 /** What has to end or go, newest first. */
@@ -121,6 +124,8 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
   const step = stepper(terminal);
   const output = mkdtempSync(join(tmpdir(), 'slipway-cdk-'));
   cleanup.add(() => rm(output, { recursive: true, force: true, maxRetries: 5 }));
+  const temporary = join(output, 'tmp');
+  mkdirSync(temporary);
   const removeOutput = () => rmSync(output, { recursive: true, force: true });
   process.once('exit', removeOutput);
 
@@ -135,15 +140,21 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
     SLIPWAY_LOCAL_JWKS_URI: identity.jwksUri,
     SLIPWAY_LOCAL_TRAINING_IMAGE: trainingImage,
     CI: 'true',
+    // What a synthesis leaves in its temporary folder goes with ours.
+    TMPDIR: temporary,
     CDK_DISABLE_CLI_TELEMETRY: 'true',
   };
   const tools = { note: terminal.note, cleanup };
-  const shared = ['--output', output, '--no-notices'];
-  await step('preparing it for the CDK', () =>
-    cdk(['bootstrap', `aws://${cloud.accountId}/${cloud.region}`, ...shared], env, tools),
+  const assembly = join(output, 'assembly');
+  const account = `aws://${cloud.accountId}/${cloud.region}`;
+  await step('preparing the cloud and building the stacks', () =>
+    Promise.all([
+      cdk(['bootstrap', account, '--output', join(output, 'bootstrap'), ...quiet], env, tools),
+      cdk(['synth', '--quiet', '--output', assembly, ...quiet], env, tools),
+    ]),
   );
   await step('deploying the stacks', () =>
-    cdk(['deploy', '--all', '--require-approval', 'never', ...shared], env, tools),
+    cdk([...deployAll, '--app', assembly, ...quiet], env, tools),
   );
   const running = runFile(cloud, identity);
   const removeRunFile = announceLaptop(running);
@@ -164,8 +175,12 @@ export async function startLaptop(terminal: Pick<Terminal, 'note'>): Promise<Lap
     );
   }
   const cleanup = new Cleanup();
+  let stopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
+      // The signal comes again: from an impatient hand, and from the cloud's own guard once it is down.
+      if (stopping) return;
+      stopping = true;
       terminal.note('Stopping the laptop cloud …');
       void cleanup.run().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
     });

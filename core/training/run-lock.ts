@@ -104,6 +104,10 @@ function request(lock: RunLock | undefined, event: Of<'requested'>, now: string)
   };
   if (!lock) return { lock: newRun(model, wish, now), answer: { outcome: 'started', runId } };
   if (lock.phase === 'quiet') {
+    // Its wait is over and its snapshot still to come: what was dropped is in it, because the event of a
+    // drop follows its object. A drop that a person declared complete is not waited for again.
+    if (lock.quietUntil <= now)
+      return { lock, answer: { outcome: 'coalesced', runId: lock.runId } };
     const limit = after(lock.acquiredAt, lock.quietSeconds * quietPeriodsAtMost);
     const quietUntil = waitUntil(lock, event, now, limit);
     return {

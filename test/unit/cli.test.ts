@@ -24,6 +24,7 @@ import { program } from '../../cli/program.ts';
 import { exitCodeOf, modelOfRun } from '../../cli/runs.ts';
 import { sampleInstance } from '../../cli/sample-instance.ts';
 import { columns } from '../../cli/terminal.ts';
+import type { Run } from '../../core/registry/records.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -225,13 +226,13 @@ describe('a cause', () => {
 });
 
 describe('what a run means for the caller', () => {
-  const run = {
+  const run: Omit<Run, 'status'> = {
     model: 'm',
     runId: 'r',
     trigger: { kind: 'person', by: 'p' },
     reasons: [],
     startedAt: '2026-01-01T00:00:00.000Z',
-  } as const;
+  };
 
   it.each([
     ['live', 0],
