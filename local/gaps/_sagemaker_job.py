@@ -39,6 +39,11 @@ _MESSAGES = {
 }
 
 
+def arn_of(name: str, account: str, region: str) -> str:
+    """A job's ARN, in which AWS writes the name in small letters."""
+    return f"arn:aws:sagemaker:{region}:{account}:training-job/{name.lower()}"
+
+
 class TrainingFailed(Exception):
     """The job fails; the message is its FailureReason."""
 
@@ -49,7 +54,7 @@ class Job:
     def __init__(self, request: dict, account: str, region: str):
         self.request, self.account, self.region = request, account, region
         self.name = request["TrainingJobName"]
-        self.arn = f"arn:aws:sagemaker:{region}:{account}:training-job/{self.name}"
+        self.arn = arn_of(self.name, account, region)
         self.tags = list(request.get("Tags", []))
         self.status, self.secondary = "InProgress", "Starting"
         self.created = self.modified = time.time()

@@ -15,8 +15,8 @@ import threading
 import gaps
 from gaps import _sagemaker_interruptions as interruptions
 from gaps._aws_model import SerializationError, check_request
-from gaps._sagemaker_job import Job, run
-from ministack.core import iam_actions, router
+from gaps._sagemaker_job import Job, arn_of, run
+from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
 
 _jobs: dict[str, Job] = {}
@@ -36,7 +36,7 @@ def _invalid(message: str) -> ApiError:
 
 
 def _arn(name: str) -> str:
-    return f"arn:aws:sagemaker:{get_region()}:{get_account_id()}:training-job/{name}"
+    return arn_of(name, get_account_id(), get_region())
 
 
 def find(name: str) -> Job:
@@ -191,12 +191,30 @@ def call(operation: str, request: dict) -> dict:
     return act(request)
 
 
+def _check_pass_role(headers: dict, query_params: dict, role_arn: object) -> None:
+    """With IAM enforced, who starts a job must be allowed to hand it its role."""
+    from ministack import app
+
+    if not app.AUTH or not isinstance(role_arn, str):
+        return
+    refusal = iam_evaluator.enforce(
+        router.extract_access_key_id(headers, query_params), "iam:PassRole", "sagemaker", get_region(),
+        resource_arn=role_arn, service_context={"iam:passedtoservice": "sagemaker.amazonaws.com"})
+    if refusal:
+        caller = getattr(refusal, "principal_arn", "the caller")
+        raise ApiError("AccessDeniedException", f"User: {caller} is not authorized to perform: iam:PassRole on "
+                       f"resource: {role_arn} because no identity-based policy allows the iam:PassRole action")
+
+
 async def handle_request(method: str, path: str, headers: dict, body: bytes, query_params: dict):
     """The emulator's interface of a service."""
     operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
     try:
+        request = json.loads(body or b"{}")
+        if operation == "CreateTrainingJob":
+            _check_pass_role(headers, query_params, request.get("RoleArn"))
         # The first call reads the API model, which takes a moment that other requests need not share.
-        return json_response(await asyncio.to_thread(call, operation, json.loads(body or b"{}")))
+        return json_response(await asyncio.to_thread(call, operation, request))
     except ApiError as error:
         return error_response_json(error.name, error.message, 400)
 
@@ -222,8 +240,7 @@ def _authorize_by_role() -> None:
             return resource_arn(service, method, path, headers, body, query_params, region, account_id)
         request = json.loads(body or b"{}")
         name = request.get("TrainingJobName")
-        job = name and f"arn:aws:sagemaker:{region}:{account_id}:training-job/{name}"
-        return request.get("ResourceArn") or job or "*"
+        return request.get("ResourceArn") or (arn_of(name, account_id, region) if name else "*")
 
     iam_actions.extract_resource_arn = with_training_jobs
 

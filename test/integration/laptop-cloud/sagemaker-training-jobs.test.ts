@@ -228,10 +228,10 @@ describe('what a training job leaves in S3', () => {
 describe('a training job', () => {
   gapTest('tells its statuses, its times and what it was asked for', async () => {
     const before = Date.now();
-    const arn = await bench.start('described', 'time.sleep(1.2)', {
+    const arn = await bench.start('Described', 'time.sleep(1.2)', {
       HyperParameters: { depth: '6' },
     });
-    const job = await bench.ended('described');
+    const job = await bench.ended('Described');
     expect(arn).toBe('arn:aws:sagemaker:us-east-1:000000000000:training-job/described');
     expect(statuses(job)).toEqual([
       'Starting',
@@ -242,6 +242,7 @@ describe('a training job', () => {
     ]);
     expect(job).toMatchObject({
       TrainingJobArn: arn,
+      TrainingJobName: 'Described',
       TrainingJobStatus: 'Completed',
       SecondaryStatus: 'Completed',
       HyperParameters: { depth: '6' },
@@ -369,6 +370,7 @@ time.sleep(600)`,
 describe('checkpoints', () => {
   gapTest('are in S3 before the job starts, follow the folder, and leave S3 with it', async () => {
     await bench.put('checkpoints/synced/before.json', 'old');
+    const goOn = join(mkdtempSync(join(tmpdir(), 'signal-')), 'go');
     await bench.start(
       'synced',
       `
@@ -376,14 +378,12 @@ folder = os.path.join(base, 'checkpoints')
 write('model/restored', ','.join(sorted(os.listdir(folder))))
 write('checkpoints/1/state', 'one')
 write('checkpoints/2/state', 'two')
-while not os.path.exists(os.path.join(base, 'go')):
+while not os.path.exists(os.environ['GO_ON']):
     time.sleep(0.05)
-    if time.time() - os.path.getmtime(os.path.join(folder, '2/state')) > 3:
-        break
 os.remove(os.path.join(folder, '1/state'))
 os.remove(os.path.join(folder, 'before.json'))
 write('checkpoints/3/state', 'three')`,
-      checkpoints('synced'),
+      { ...checkpoints('synced'), Environment: { GO_ON: goOn } },
     );
     await eventually(async () =>
       (await bench.keys('checkpoints/synced/')).includes('checkpoints/synced/2/state')
@@ -391,6 +391,7 @@ write('checkpoints/3/state', 'three')`,
         : undefined,
     );
     expect((await bench.describe('synced')).SecondaryStatus).toBe('Training');
+    writeFileSync(goOn, '');
     await bench.ended('synced');
     expect(await bench.text('out/synced/output/model/restored')).toBe('before.json');
     expect(await bench.keys('checkpoints/synced/')).toEqual([
@@ -463,13 +464,13 @@ def end(*_):
     write('model/saved', 'in time')
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
+write('checkpoints/ready', '')
 time.sleep(600)`;
 
 describe('a training job that must end', () => {
   gapTest('stops on request, and what it saves on SIGTERM is kept', async () => {
-    await bench.start('stopped', obedient);
-    await bench.reached('stopped', 'Training');
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await bench.start('stopped', obedient, checkpoints('stopped'));
+    await eventually(async () => (await bench.keys('checkpoints/stopped/'))[0]);
     await bench.sagemaker.send(new StopTrainingJobCommand({ TrainingJobName: 'stopped' }));
     const job = await bench.ended('stopped');
     expect(job).toMatchObject({ TrainingJobStatus: 'Stopped', SecondaryStatus: 'Stopped' });
@@ -578,7 +579,12 @@ describe('the SageMaker API', () => {
         Action: 'sagemaker:CreateTrainingJob',
         Resource: 'arn:aws:sagemaker:us-east-1:000000000000:training-job/mine-*',
       },
-      { Effect: 'Allow', Action: 'iam:PassRole', Resource: '*' },
+      {
+        Effect: 'Allow',
+        Action: 'iam:PassRole',
+        Resource: 'arn:aws:iam::000000000000:role/training',
+        Condition: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
+      },
     ]);
     const sagemaker = new SageMakerClient({ ...clientConfig(cloud()), credentials });
     const image = trainingImage('');
@@ -586,6 +592,9 @@ describe('the SageMaker API', () => {
       sagemaker.send(new CreateTrainingJobCommand(bench.request(name, image)));
     await create('mine-1');
     await expect(create('theirs-1')).rejects.toThrow(/sagemaker:CreateTrainingJob/);
+    const RoleArn = 'arn:aws:iam::000000000000:role/other';
+    const other = new CreateTrainingJobCommand({ ...bench.request('mine-2', image), RoleArn });
+    await expect(sagemaker.send(other)).rejects.toThrow(/iam:PassRole/);
     await bench.ended('mine-1');
   });
 
