@@ -1,9 +1,4 @@
 import {
-  CloudWatchClient,
-  GetMetricDataCommand,
-  type MetricDataQuery,
-} from '@aws-sdk/client-cloudwatch';
-import {
   CloudWatchLogsClient,
   CreateLogGroupCommand,
   CreateLogStreamCommand,
@@ -14,38 +9,17 @@ import {
 import { expect } from 'vitest';
 import { createFunction, invoke } from './functions.ts';
 import { clientConfig, gapTest, useCloud } from './harness.ts';
+import { statistic } from './metrics.ts';
 
 const cloud = useCloud();
 const logs = () => new CloudWatchLogsClient(clientConfig(cloud()));
 
-/** The statistic over the last ten minutes, undefined where there is no data. */
-async function total(
+const total = (
   namespace: string,
   name: string,
   dimensions: Record<string, string> = {},
   stat = 'Sum',
-): Promise<number | undefined> {
-  const Dimensions = Object.entries(dimensions).map(([Name, Value]) => ({ Name, Value }));
-  const queries: MetricDataQuery[] = [
-    {
-      Id: 'm',
-      MetricStat: {
-        Metric: { Namespace: namespace, MetricName: name, Dimensions },
-        Period: 3600,
-        Stat: stat,
-      },
-    },
-  ];
-  const { MetricDataResults = [] } = await new CloudWatchClient(clientConfig(cloud())).send(
-    new GetMetricDataCommand({
-      MetricDataQueries: queries,
-      StartTime: new Date(Date.now() - 600_000),
-      EndTime: new Date(Date.now() + 60_000),
-    }),
-  );
-  const values = MetricDataResults[0]?.Values ?? [];
-  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0);
-}
+) => statistic(cloud(), [namespace, name], dimensions, stat);
 
 gapTest('a function’s lines in the embedded metric format are metrics', async () => {
   await createFunction(
