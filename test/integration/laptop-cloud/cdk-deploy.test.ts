@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { App, CfnOutput, CfnResource, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { clientConfig, gapTest, useCloud } from './harness.ts';
+import { clientConfig, gapTest, temporaryFolder, useCloud } from './harness.ts';
 
 const limitMs = 120_000;
 const cli = join(import.meta.dirname, '../../../node_modules/aws-cdk/bin/cdk');
@@ -15,16 +14,20 @@ const cloud = useCloud();
 
 /** The CDK's own command line against the laptop cloud, as a person runs it. */
 async function cdk(...args: string[]): Promise<void> {
-  const env = { PATH: process.env['PATH'], HOME: tmpdir(), CDK_DISABLE_CLI_TELEMETRY: 'true' };
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: cloud().folder,
+    CDK_DISABLE_CLI_TELEMETRY: 'true',
+  };
   await promisify(execFile)(process.execPath, [cli, ...args, '--no-notices', '--ci'], {
-    cwd: tmpdir(),
+    cwd: cloud().folder,
     env: { ...env, ...cloud().env },
   });
 }
 
 /** Deploys one stack and gives its outputs. */
 async function deploy(name: string, fill: (stack: Stack) => void): Promise<Record<string, string>> {
-  const outdir = mkdtempSync(join(tmpdir(), 'assembly-'));
+  const outdir = temporaryFolder();
   const app = new App({ outdir, analyticsReporting: false });
   fill(new Stack(app, name));
   app.synth();

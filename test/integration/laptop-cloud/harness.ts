@@ -1,7 +1,10 @@
 // Tests of the laptop cloud's gaps. With SLIPWAY_BARE_EMULATOR=1 the same files run against the
 // emulator as it comes, and every gap test must fail there: a gap that is none is not closed twice.
 import { execFileSync } from 'node:child_process';
-import { afterAll, beforeAll, it, type TestFunction } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, it, onTestFinished, type TestFunction } from 'vitest';
 import { type Cloud, type CloudOptions, startCloud } from '../../../local/cloud.ts';
 
 const bare = process.env['SLIPWAY_BARE_EMULATOR'] === '1';
@@ -66,4 +69,11 @@ export function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** A new folder that is removed when the test is over. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'laptop-cloud-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }

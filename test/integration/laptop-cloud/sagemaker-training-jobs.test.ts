@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { EventBridgeClient, PutRuleCommand, PutTargetsCommand } from '@aws-sdk/client-eventbridge';
@@ -21,7 +20,14 @@ import {
 } from '@aws-sdk/client-sfn';
 import { beforeAll, describe, expect } from 'vitest';
 import { type Cloud, startCloud } from '../../../local/cloud.ts';
-import { clientConfig, eventually, gapTest, isRunning, useCloud } from './harness.ts';
+import {
+  clientConfig,
+  eventually,
+  gapTest,
+  isRunning,
+  temporaryFolder,
+  useCloud,
+} from './harness.ts';
 import { assumeNewRole } from './rest-api.ts';
 import { statuses, TrainingBench, trainingImage } from './training-jobs.ts';
 
@@ -216,7 +222,7 @@ describe('what a training job leaves in S3', () => {
       's3://training/out/packed/output/model.tar.gz',
     );
     const listed = async (name: string) => {
-      const file = join(mkdtempSync(join(tmpdir(), 'archive-')), name);
+      const file = join(temporaryFolder(), name);
       writeFileSync(file, await bench.get(`out/packed/output/${name}`));
       return execFileSync('tar', ['-tzf', file], { encoding: 'utf8' }).trim().split('\n');
     };
@@ -337,7 +343,7 @@ write('model/pid', str(child.pid))`);
     const other = await startCloud();
     try {
       const there = await new TrainingBench(other).open();
-      const pidFile = join(mkdtempSync(join(tmpdir(), 'pid-')), 'pid');
+      const pidFile = join(temporaryFolder(), 'pid');
       await there.start(
         'long',
         `
@@ -370,7 +376,7 @@ time.sleep(600)`,
 describe('checkpoints', () => {
   gapTest('are in S3 before the job starts, follow the folder, and leave S3 with it', async () => {
     await bench.put('checkpoints/synced/before.json', 'old');
-    const goOn = join(mkdtempSync(join(tmpdir(), 'signal-')), 'go');
+    const goOn = join(temporaryFolder(), 'go');
     await bench.start(
       'synced',
       `

@@ -1,6 +1,5 @@
 // Training jobs for the tests: images are folders made here, trainers a few lines of Python.
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CreateBucketCommand,
@@ -17,7 +16,7 @@ import {
   SageMakerClient,
 } from '@aws-sdk/client-sagemaker';
 import type { Cloud } from '../../../local/cloud.ts';
-import { clientConfig, eventually } from './harness.ts';
+import { clientConfig, eventually, temporaryFolder } from './harness.ts';
 
 const header = `#!/usr/bin/env python3
 import json, os, signal, sys, time
@@ -32,7 +31,7 @@ def write(path, text):
 
 /** A training image: a folder whose bin/train is the given Python. */
 export function trainingImage(train: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'training-image-'));
+  const folder = temporaryFolder();
   mkdirSync(join(folder, 'bin'));
   const script = join(folder, 'bin', 'train');
   writeFileSync(script, header + train);
