@@ -21,6 +21,8 @@ from ministack.services.cloudformation import provisioners
 from gaps._cloudwatch_series import ExpressionError, evaluate, metric_series, period_of, query_series
 
 _TICK_SECONDS = 1.0
+# A period is looked at this long after its end, so that what was measured in it has arrived.
+_SETTLE_SECONDS = 2.0
 # How far back CloudWatch looks for real data points when recent ones are missing, beyond the evaluation periods.
 _EXTRA_PERIODS = 2
 _WORDS = {
@@ -88,7 +90,7 @@ def _period(alarm: dict) -> int:
 def evaluate_alarm(alarm: dict, now: float) -> None:
     """Evaluates one metric alarm once per step of the clock; changes its state where the data say so."""
     period = _period(alarm)
-    end = now // _step(period) * _step(period)
+    end = (now - _SETTLE_SECONDS) // _step(period) * _step(period)
     if _evaluated.get(alarm["AlarmArn"]) == (end, alarm["AlarmConfigurationUpdatedTimestamp"]):
         return
     _evaluated[alarm["AlarmArn"]] = (end, alarm["AlarmConfigurationUpdatedTimestamp"])

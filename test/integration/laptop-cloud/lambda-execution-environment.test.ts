@@ -93,6 +93,7 @@ gapTest('tells why a module cannot be loaded, and lets other environments live',
     { Environment: { Variables: { SWITCH: `${cloud().folder}/switch` } } },
   );
   const longRunning = invoke(cloud(), 'fragile', { write: true, wait: 1500 });
+  longRunning.catch(() => 'looked at below');
   await eventually(async () => {
     const { existsSync } = await import('node:fs');
     return existsSync(`${cloud().folder}/switch`) || undefined;
@@ -199,6 +200,7 @@ gapTest('adds no waiting of its own to an invocation that prints nothing', async
 gapTest('lets somebody else kill a busy environment, whose caller is told', async () => {
   await createFunction(cloud(), 'victim', 'exports.handler = () => new Promise(() => {});');
   const answer = invoke(cloud(), 'victim', {});
+  answer.catch(() => 'looked at below');
   const pid = await eventually(async () => {
     const response = await fetch(`${cloud().endpoint}/_laptop/lambda`);
     const environments = (await response.json()) as {
