@@ -2,8 +2,8 @@
 
 A buffer is closed when it holds `SizeInMBs` or when its first record is `IntervalInSeconds` old (0 to 900).
 The `AppendDelimiterToRecord` processor and GZIP are applied, prefixes are evaluated at the arrival of the
-buffer's oldest record, and a destination that AWS would refuse is refused. Record format conversion stays
-with MiniStack, one object per record.
+buffer's oldest record, a destination that AWS would refuse is refused, and the stream's role must be allowed
+to write the object. Record format conversion stays with MiniStack, one object per record.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 
+from gaps._roles import role_allows
 from ministack.services import firehose, s3
 
 _logger = logging.getLogger("firehose")
@@ -152,6 +153,8 @@ def _put(stream: dict, config: dict, opened: float, queried: dict, extracted: di
         extension = extension or ".gz"
     bucket = firehose._s3_bucket_from_arn(config["BucketARN"])
     key = f"{prefix}{stream['name']}-{stream.get('version', 1)}-{second}-{firehose.new_uuid()}{extension}"
+    if not role_allows(config.get("RoleARN", ""), "firehose", "s3:PutObject", f"{config['BucketARN']}/{key}"):
+        raise PermissionError(f"{config.get('RoleARN')} may not s3:PutObject s3://{bucket}/{key}")
     headers = {"content-type": "application/octet-stream", "content-length": str(len(body)), "host": "s3.localhost"}
     status, _headers, answer = asyncio.run(
         s3.handle_request("PUT", f"/{bucket}/{key}", headers, body, {}, internal=True)

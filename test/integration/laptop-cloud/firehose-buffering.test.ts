@@ -13,6 +13,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
+import { createRole } from './functions.ts';
 import { clientConfig, eventually, gapTest, useCloud } from './harness.ts';
 
 const cloud = useCloud();
@@ -103,4 +104,16 @@ gapTest('a destination that AWS refuses is refused', async () => {
   await expect(
     stream('slow', { BufferingHints: { SizeInMBs: 1, IntervalInSeconds: 901 } }),
   ).rejects.toMatchObject({ name: 'InvalidArgumentException' });
+});
+
+gapTest('a stream whose role may not write delivers nothing', async () => {
+  const hints = { BufferingHints: { SizeInMBs: 1, IntervalInSeconds: 0 } };
+  const statement = { Effect: 'Allow', Action: 's3:PutObject', Resource: 'arn:aws:s3:::allowed/*' };
+  const RoleARN = await createRole(cloud(), 'writer', [statement]);
+  const forbidden = await stream('forbidden', { ...hints, RoleARN });
+  const allowed = await stream('allowed', { ...hints, RoleARN });
+  await forbidden.put('a');
+  await allowed.put('a');
+  await allowed.objects(1);
+  expect(await forbidden.list()).toEqual([]);
 });
