@@ -140,7 +140,7 @@ class NodeEnvironment(lambda_runtime.Worker):
             answer = self._answer(timeout) if sent else None
             milliseconds = (time.monotonic() - started) * 1000
             if answer is None:
-                timed_out = sent and self._proc.poll() is None and milliseconds >= timeout * 1000
+                timed_out = sent and self._proc.poll() is None and milliseconds >= timeout * 1000 - 50
                 error = _timed_out(request_id, timeout) if timed_out else self._ended(request_id, self._stop())
                 self._stop()
                 answer = {"status": "error", "error": error}
