@@ -97,8 +97,11 @@ async function installNodePackages() {
   const stamp = join(root, 'node_modules', '.slipway-stamp');
   const fingerprint = sha256OfFile(join(root, 'package-lock.json'));
   if (isCurrent(stamp, fingerprint)) return;
+  // Not `npm ci`: it refuses a lock that was made where another platform's packages could not be seen.
+  // What the lock names is installed as locked, and the lock stays as it is.
   await step('npm packages', process.platform === 'win32' ? 'npm.cmd' : 'npm', [
-    'ci',
+    'install',
+    '--no-save',
     '--no-progress',
   ]);
   writeFileSync(stamp, fingerprint);
