@@ -15,7 +15,8 @@ import threading
 import gaps
 from gaps import _sagemaker_interruptions as interruptions
 from gaps._aws_model import SerializationError, check_request
-from gaps._sagemaker_job import Job, arn_of, run
+from gaps._sagemaker_attempt import run
+from gaps._sagemaker_job import Job, arn_of
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
 
