@@ -1,21 +1,25 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { buildSync } from 'esbuild';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { workFolder } from './work-folder.ts';
 
-const root = join(import.meta.dirname, '..', '..');
-const bundled = new Map<string, Uint8Array>();
+const handlers = join(import.meta.dirname, '..', '..', 'lambdas');
+let bundles: Map<string, Uint8Array> | undefined;
 
 /** Native modules come in layers. */
 const external = ['onnxruntime-node', '@duckdb/node-api'];
 
-function compile(entry: string): Uint8Array {
-  const known = bundled.get(entry);
-  if (known) return known;
+/** All handlers in one go, because most of the time goes into reading what they share. */
+function compileAll(): Map<string, Uint8Array> {
+  const suffix = '.handler.ts';
+  const entries = globSync(`*/*${suffix}`, { cwd: handlers }).map((file) =>
+    file.slice(0, -suffix.length),
+  );
   const { outputFiles } = buildSync({
-    entryPoints: [join(root, 'lambdas', `${entry}.handler.ts`)],
+    entryPoints: entries.map((entry) => ({ in: join(handlers, entry + suffix), out: entry })),
+    outdir: handlers,
     bundle: true,
     write: false,
     platform: 'node',
@@ -29,9 +33,18 @@ function compile(entry: string): Uint8Array {
     external,
     logLevel: 'error',
   });
-  const code = outputFiles[0]?.contents;
-  if (!code) throw new Error(`lambdas/${entry}.handler.ts gave no bundle`);
-  bundled.set(entry, code);
+  return new Map(
+    outputFiles.map(({ path, contents }) => [
+      relative(handlers, path).slice(0, -'.js'.length),
+      contents,
+    ]),
+  );
+}
+
+function compile(entry: string): Uint8Array {
+  bundles ??= compileAll();
+  const code = bundles.get(entry);
+  if (!code) throw new Error(`there is no lambdas/${entry}.handler.ts`);
   return code;
 }
 
