@@ -18,6 +18,7 @@ from ministack.core import responses
 from ministack.services import cloudwatch as cw
 from ministack.services.cloudformation import provisioners
 
+from gaps._cloudwatch_alarm_messages import act, stamp
 from gaps._cloudwatch_series import ExpressionError, evaluate, metric_series, period_of, query_series
 
 _TICK_SECONDS = 1.0
@@ -32,9 +33,8 @@ _WORDS = {
     "LessThanOrEqualToThreshold": ("less than or equal to", lambda value, threshold: value <= threshold),
 }
 _logger = logging.getLogger("cloudwatch")
-# What an alarm's state was before its present one: (arn) -> state of the event's shape.
-_earlier: dict[str, dict] = {}
-_evaluated: dict[str, float] = {}
+# When each alarm, in which configuration, was evaluated last.
+_evaluated: dict[str, tuple] = {}
 
 
 def state_after(datapoints: list[bool | None], alarm: dict) -> str:
@@ -125,16 +125,12 @@ def _reason(alarm: dict, state: str, recent: list) -> str:
     return f"Threshold Crossed: {few} [{shown}] {was} {words} the threshold ({threshold})."
 
 
-def _stamp(at: float) -> str:
-    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
-
-
 def _reason_data(alarm: dict, recent: list, now: float, period: int) -> str:
-    data = {"version": "1.0", "queryDate": _stamp(now), "period": period, "threshold": float(alarm["Threshold"]),
+    data = {"version": "1.0", "queryDate": stamp(now), "period": period, "threshold": float(alarm["Threshold"]),
             "recentDatapoints": [value for _, value in recent],
-            "evaluatedDatapoints": [{"timestamp": _stamp(at), "value": value} for at, value in reversed(recent)]}
+            "evaluatedDatapoints": [{"timestamp": stamp(at), "value": value} for at, value in reversed(recent)]}
     if recent:
-        data["startDate"] = _stamp(recent[0][0])
+        data["startDate"] = stamp(recent[0][0])
     if not alarm.get("Metrics"):
         data["statistic"] = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
     return json.dumps(data)
@@ -147,104 +143,6 @@ def _change(alarm: dict, state: str, reason: str, reason_data: str) -> None:
     cw._record_history(alarm["AlarmName"], old, state, reason, "MetricAlarm", json.loads(reason_data))
     cw._dispatch_alarm_actions(alarm, old, state, reason)
     cw._evaluate_parent_alarms(alarm)
-
-
-def _metric(query: dict) -> dict:
-    if query.get("Expression"):
-        shape = {"expression": query["Expression"]}
-    else:
-        stat = query["MetricStat"]
-        shape = {"metricStat": {
-            "metric": {"namespace": stat["Metric"]["Namespace"], "name": stat["Metric"]["MetricName"],
-                       "dimensions": cw._dims_from_list(stat["Metric"].get("Dimensions") or [])},
-            "period": int(stat["Period"]), "stat": stat["Stat"]}}
-    label = {"label": query["Label"]} if query.get("Label") else {}
-    return {"id": query["Id"], **shape, **label, "returnData": query.get("ReturnData", True)}
-
-
-def configuration(alarm: dict) -> dict:
-    """``detail.configuration`` of the event."""
-    described = {"description": alarm["AlarmDescription"]} if alarm.get("AlarmDescription") else {}
-    if "AlarmRule" in alarm:
-        return {"alarmRule": alarm["AlarmRule"], **described}
-    if alarm.get("Metrics"):
-        return {"metrics": [_metric(query) for query in alarm["Metrics"]], **described}
-    dimensions = cw._dims_from_list(alarm.get("Dimensions") or [])
-    stat = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
-    metric = {"namespace": alarm["Namespace"], "name": alarm["MetricName"], "dimensions": dimensions}
-    identifier = f"{abs(hash(alarm['AlarmArn'])):032x}"[:32]
-    return {"metrics": [{"id": identifier, "returnData": True,
-                         "metricStat": {"metric": metric, "period": int(alarm["Period"]), "stat": stat}}], **described}
-
-
-def _send_event(alarm: dict, old: str, state: str, reason: str) -> None:
-    from ministack.services import eventbridge
-
-    arn = alarm["AlarmArn"]
-    present = {"value": state, "reason": reason, "timestamp": _stamp(time.time())}
-    if alarm.get("StateReasonData"):
-        present["reasonData"] = alarm["StateReasonData"]
-    previous = _earlier.get(arn) or {"value": old, "reason": "Unchecked: Initial alarm creation",
-                                     "timestamp": _stamp(alarm["AlarmConfigurationUpdatedTimestamp"])}
-    _earlier[arn] = present
-    detail = {"alarmName": alarm["AlarmName"], "state": present, "previousState": previous,
-              "configuration": configuration(alarm)}
-    eventbridge._put_events({"Entries": [{
-        "Source": "aws.cloudwatch", "DetailType": "CloudWatch Alarm State Change", "Detail": json.dumps(detail),
-        "Resources": [arn]}]}, allow_aws_source=True)
-
-
-def _trigger(alarm: dict) -> dict:
-    shared = {"Period": alarm.get("Period"), "EvaluationPeriods": alarm["EvaluationPeriods"],
-              "DatapointsToAlarm": alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"],
-              "ComparisonOperator": alarm["ComparisonOperator"], "Threshold": alarm["Threshold"],
-              "TreatMissingData": alarm.get("TreatMissingData") or "missing", "EvaluateLowSampleCountPercentile": ""}
-    if alarm.get("Metrics"):
-        return {"Metrics": alarm["Metrics"], **shared}
-    extended = alarm.get("ExtendedStatistic")
-    return {"MetricName": alarm["MetricName"], "Namespace": alarm["Namespace"],
-            "StatisticType": "ExtendedStatistic" if extended else "Statistic",
-            ("ExtendedStatistic" if extended else "Statistic"): extended or str(alarm["Statistic"]).upper(),
-            "Unit": alarm.get("Unit"),
-            "Dimensions": [{"value": d["Value"], "name": d["Name"]} for d in alarm.get("Dimensions") or []], **shared}
-
-
-def _notification(alarm: dict, old: str, state: str, reason: str) -> dict:
-    message = {
-        "AlarmName": alarm["AlarmName"], "AlarmDescription": alarm.get("AlarmDescription") or None,
-        "AWSAccountId": responses.get_account_id(),
-        "AlarmConfigurationUpdatedTimestamp": _stamp(alarm["AlarmConfigurationUpdatedTimestamp"]),
-        "NewStateValue": state, "NewStateReason": reason, "StateChangeTime": _stamp(time.time()),
-        "Region": "US East (N. Virginia)" if responses.get_region() == "us-east-1" else responses.get_region(),
-        "AlarmArn": alarm["AlarmArn"], "OldStateValue": old,
-        **{key: alarm.get(key) or [] for key in ("OKActions", "AlarmActions", "InsufficientDataActions")},
-    }
-    if "AlarmRule" in alarm:
-        return {**message, "AlarmRule": alarm["AlarmRule"]}
-    return {**message, "Trigger": _trigger(alarm)}
-
-
-def _act(alarm: dict, old: str, state: str, reason: str) -> None:
-    """Replaces ``cloudwatch._dispatch_alarm_actions``: the event always, the actions where they are enabled."""
-    from ministack.services import lambda_svc, sns
-
-    _send_event(alarm, old, state, reason)
-    field = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[state]
-    if not alarm.get("ActionsEnabled", True):
-        return
-    subject = f'{state}: "{alarm["AlarmName"]}" in US East (N. Virginia)'[:100]
-    for action in alarm.get(field) or []:
-        if ":sns:" in action:
-            sns._fanout(action, responses.new_uuid(), json.dumps(_notification(alarm, old, state, reason)), subject)
-        elif ":lambda:" in action:
-            function, config, _ = lambda_svc._get_func_record_for_ref(action)
-            if function:
-                event = {"source": "aws.cloudwatch", "alarmArn": alarm["AlarmArn"],
-                         "accountId": responses.get_account_id(), "time": _stamp(time.time()),
-                         "region": responses.get_region(),
-                         "alarmData": {"alarmName": alarm["AlarmName"], "state": _earlier[alarm["AlarmArn"]],
-                                       "configuration": configuration(alarm)}}
-                lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), event)
 
 
 def _evaluate_scope(account: str, region: str) -> None:
@@ -345,7 +243,7 @@ def install() -> None:
                 raise RuntimeError(f"MiniStack's {module.__name__} has no {name}: the pinned version changed.")
     cw._evaluate_all_alarms = lambda: None
     cw._evaluate_alarm = lambda _alarm: None
-    cw._dispatch_alarm_actions = _act
+    cw._dispatch_alarm_actions = act
     cw._put_metric_alarm = _put_metric_alarm(cw._put_metric_alarm)
     provisioners._cw_metric_alarm_record = _stack_record(provisioners._cw_metric_alarm_record)
     provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::CompositeAlarm"] = {

@@ -6,7 +6,6 @@ invocation that printed none, names a killed process "Worker process died", hand
 variables to the function, and unpacks code and layers again for each process.
 """
 
-import hashlib
 import json
 import os
 import queue
@@ -21,19 +20,16 @@ from pathlib import Path
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-from gaps import door, json_response
+from gaps import _lambda_logs, door, json_response
+from gaps._lambda_package import package
 
 _LOOP_STARTS = "let handlerFn = null;"
-_RUNTIME_JS = Path(__file__).with_name("lambda_node_runtime.js")
+_RUNTIME_JS = Path(__file__).with_name("lambda-node-runtime.js")
 # The variables of the host a function may see; AWS sets all others itself or not at all.
 _HOST_VARIABLES = ("PATH", "HOME", "AWS_ENDPOINT_URL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _INIT_SECONDS = 10.0
 _LOGS_SECONDS = 2.0
 _MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
-
-_packages_lock = threading.Lock()
-_packages: dict[str, Path] = {}
-_written_logs: set[str] = set()
 
 
 class InitFailed(Exception):
@@ -60,15 +56,15 @@ class NodeEnvironment(lambda_runtime.Worker):
         started = time.monotonic()
         self._discard_tmpdir()
         self._tmpdir = tempfile.mkdtemp(prefix=f"lambda-{self.func_name}-")
-        package = _package(self.config, self.code_zip)
+        folder = package(self.config, self.code_zip)
         self.log_stream = f"{time.strftime('%Y/%m/%d')}/[{self.config.get('Version', '$LATEST')}]{uuid.uuid4().hex}"
         script = os.path.join(self._tmpdir, "runtime.js")
         Path(script).write_text(_script())
-        self._start_process(script, package)
+        self._start_process(script, folder)
         module, handler = self.config.get("Handler", "index.handler").rsplit(".", 1)
         end = uuid.uuid4().hex
         self._send({
-            "code_dir": str(package / "task"), "module": module, "handler": handler, "end": end,
+            "code_dir": str(folder / "task"), "module": module, "handler": handler, "end": end,
             "log_format": (self.config.get("LoggingConfig") or {}).get("LogFormat", "Text"),
         })
         # AWS repeats an init that takes more than 10 s under the function's own timeout: together that is the limit.
@@ -82,12 +78,12 @@ class NodeEnvironment(lambda_runtime.Worker):
         self.init_milliseconds = (time.monotonic() - started) * 1000
         self._start_time = time.time()
 
-    def _start_process(self, script: str, package: Path) -> None:
+    def _start_process(self, script: str, folder: Path) -> None:
         reader, writer = os.pipe()
         try:
             self._proc = subprocess.Popen(
                 [shutil.which("node") or "node", script, str(writer)],
-                cwd=package / "task", env=self._environment(package), pass_fds=(writer,),
+                cwd=folder / "task", env=self._environment(folder), pass_fds=(writer,),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
         finally:
@@ -96,7 +92,7 @@ class NodeEnvironment(lambda_runtime.Worker):
         for source, drain in ((os.fdopen(reader, "rb"), self._answers), (self._proc.stdout, self._lines)):
             threading.Thread(target=_pump, args=(source, drain), daemon=True).start()
 
-    def _environment(self, package: Path) -> dict:
+    def _environment(self, folder: Path) -> dict:
         config = self.config
         account_region = lambda_runtime._account_region_from_function_config(config)
         name = config.get("FunctionName", "")
@@ -107,7 +103,7 @@ class NodeEnvironment(lambda_runtime.Worker):
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             **{key: os.environ[key] for key in _HOST_VARIABLES if key in os.environ},
-            "NODE_PATH": f"{package / 'opt/nodejs/node_modules'}:{package / 'opt/nodejs'}:{package / 'task'}",
+            "NODE_PATH": f"{folder / 'opt/nodejs/node_modules'}:{folder / 'opt/nodejs'}:{folder / 'task'}",
             "LANG": "en_US.UTF-8", "TZ": ":UTC", "TMPDIR": temporary,
             **{key: value for key, value in own.items() if key not in lambda_runtime._RESERVED_RUNTIME_ENV_VARS},
             **lambda_runtime.execution_credentials(config),
@@ -117,9 +113,9 @@ class NodeEnvironment(lambda_runtime.Worker):
             "AWS_LAMBDA_FUNCTION_VERSION": config.get("Version", "$LATEST"),
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config.get("MemorySize", 128)),
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": log_group(config),
+            "AWS_LAMBDA_LOG_GROUP_NAME": _lambda_logs.log_group(config),
             "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
-            "LAMBDA_TASK_ROOT": str(package / "task"), "_HANDLER": config.get("Handler", ""),
+            "LAMBDA_TASK_ROOT": str(folder / "task"), "_HANDLER": config.get("Handler", ""),
             lambda_runtime.HOST_PREFIX_ENV: "true",
         }
 
@@ -218,38 +214,6 @@ def _script() -> str:
     return lambda_runtime._NODEJS_WORKER_SCRIPT.split(_LOOP_STARTS)[0] + own
 
 
-def _package(config: dict, code_zip: bytes) -> Path:
-    """Code in ``task`` and layers merged in ``opt``, unpacked once per content, for all processes, as /var/task and
-    /opt are on AWS (where nobody can write to them either)."""
-    layers = [lambda_svc._resolve_layer_zip(layer) or b"" for layer in config.get("Layers") or []]
-    key = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in (code_zip, *layers))).hexdigest()
-    with _packages_lock:
-        if key in _packages and _packages[key].exists():
-            return _packages[key]
-        folder = Path(tempfile.mkdtemp(prefix="lambda-package-"))
-        for name, parts in (("task", [code_zip]), ("opt", layers)):
-            (folder / name).mkdir()
-            for part in parts:
-                _unpack(part, folder / name)
-        _packages[key] = folder
-        return folder
-
-
-def _unpack(content: bytes, folder: Path) -> None:
-    import io
-    import zipfile
-
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for member in archive.namelist():
-            if not (folder / member).resolve().is_relative_to(folder.resolve()):
-                raise RuntimeError(f"The archive's entry {member!r} leaves its folder; build the archive again.")
-        lambda_svc._extract_zip_preserving_mode(archive, str(folder))
-
-
-def log_group(config: dict) -> str:
-    return (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config.get('FunctionName')}"
-
-
 def _execute(func: dict, event, request_id: str) -> dict:
     """Replaces ``lambda_svc._execute_function_warm`` for Node: same arguments, same kind of answer."""
     config = func.get("config") or func
@@ -269,7 +233,7 @@ def _execute(func: dict, event, request_id: str) -> dict:
     finally:
         lambda_runtime.release_worker(worker)
     answer = _limited(answer)
-    log = _write_logs(config, worker, request_id, answer)
+    log = _lambda_logs.write(config, worker, request_id, answer)
     result = {"log": log, "milliseconds": answer["milliseconds"]}
     if answer["status"] == "ok":
         return {**result, "body": answer["result"]}
@@ -285,32 +249,6 @@ def _limited(answer: dict) -> dict:
     message = f"Response payload size exceeded maximum allowed payload size (6291556 bytes): {size} bytes."
     error = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}
     return {**answer, "status": "error", "error": error}
-
-
-def _write_logs(config: dict, worker: NodeEnvironment, request_id: str, answer: dict) -> str:
-    """Puts the invocation's lines into the environment's log stream, framed as AWS frames them; returns them as text."""
-    from ministack.services import cloudwatch_logs as logs
-
-    now = time.time_ns() // 1_000_000
-    milliseconds = answer["milliseconds"]
-    report = (f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
-              f"Billed Duration: {int(milliseconds) + 1} ms\tMemory Size: {config.get('MemorySize', 128)} MB\t"
-              f"Max Memory Used: {answer.get('memory_mb', 0)} MB")
-    if answer.get("cold_start"):
-        report += f"\tInit Duration: {worker.init_milliseconds:.2f} ms"
-    first = answer["lines"][0][0] if answer["lines"] else now
-    lines = [(first, f"START RequestId: {request_id} Version: {config.get('Version', '$LATEST')}"), *answer["lines"],
-             (now, f"END RequestId: {request_id}"), (now, report)]
-    events = [{"timestamp": at, "message": text, "ingestionTime": now} for at, text in lines if text]
-    group, stream = log_group(config), worker.log_stream or "init"
-    if group not in logs._log_groups:
-        logs._create_log_group({"logGroupName": group})
-    if stream not in logs._log_groups[group]["streams"]:
-        logs._create_log_stream({"logGroupName": group, "logStreamName": stream})
-    logs._append_log_events(logs._log_groups[group]["streams"][stream], events)
-    logs._fanout_to_subscription_filters(group, stream, [{k: e[k] for k in ("timestamp", "message")} for e in events])
-    _written_logs.add(request_id)
-    return "\n".join(event["message"] for event in events)
 
 
 async def _environments(_method, _path, _body):
@@ -350,8 +288,8 @@ def install() -> None:
         return run(func, event, request_id)
 
     def emit_logs(func, request_id, *args, **kwargs):
-        if request_id in _written_logs:
-            _written_logs.discard(request_id)
+        if request_id in _lambda_logs.written:
+            _lambda_logs.written.discard(request_id)
             return
         bare_logs(func, request_id, *args, **kwargs)
 

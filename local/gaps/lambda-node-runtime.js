@@ -19,10 +19,7 @@ function answer(message) {
 
 // errorType, errorMessage and trace exactly as AWS's Node runtime reports them: a thrown non-Error has its typeof.
 function errorShape(error) {
-  if (
-    types.isNativeError(error) ||
-    (error && error.name && error.message !== undefined && error.stack)
-  ) {
+  if (types.isNativeError(error) || (error?.name && error.message !== undefined && error.stack)) {
     return {
       errorType: error.name,
       errorMessage: error.message,
@@ -36,8 +33,22 @@ function initError(errorType, errorMessage) {
   return Object.assign(new Error(errorMessage), { name: errorType });
 }
 
-// One console call is one log event on AWS: in text format stamped with time, request and level, in JSON format a record.
-function patchConsole(logFormat) {
+let logFormat = 'Text';
+
+// One event on AWS: in text format stamped with time, request and level, in JSON format a record.
+function logEvent(level, args) {
+  const timestamp = new Date().toISOString();
+  if (logFormat === 'JSON') {
+    const message = args.length === 1 && typeof args[0] === 'object' ? args[0] : format(...args);
+    process.stderr.write(`${JSON.stringify({ timestamp, level, requestId, message })}\n`);
+    return;
+  }
+  const line = [timestamp, requestId || 'undefined', level, format(...args)].join('\t');
+  process.stderr.write(`${line.replaceAll('\n', '\r')}\n`);
+}
+
+// One console call is one log event.
+function patchConsole(target) {
   const levels = {
     trace: 'TRACE',
     debug: 'DEBUG',
@@ -47,17 +58,7 @@ function patchConsole(logFormat) {
     error: 'ERROR',
   };
   for (const [method, level] of Object.entries(levels)) {
-    console[method] = (...args) => {
-      const timestamp = new Date().toISOString();
-      if (logFormat === 'JSON') {
-        const message =
-          args.length === 1 && typeof args[0] === 'object' ? args[0] : format(...args);
-        process.stderr.write(`${JSON.stringify({ timestamp, level, requestId, message })}\n`);
-      } else {
-        const line = [timestamp, requestId || 'undefined', level, format(...args)].join('\t');
-        process.stderr.write(`${line.replaceAll('\n', '\r')}\n`);
-      }
-    };
+    target[method] = (...args) => logEvent(level, args);
   }
 }
 
@@ -124,7 +125,8 @@ function contextOf(ctx, deadline) {
 
 function failed(error, label) {
   const shape = errorShape(error);
-  console.error(`${label} \t${JSON.stringify({ ...shape, trace: undefined, stack: shape.trace })}`);
+  const told = JSON.stringify({ ...shape, trace: undefined, stack: shape.trace });
+  logEvent('ERROR', [`${label} \t${told}`]);
   return shape;
 }
 
@@ -180,7 +182,8 @@ readline.createInterface({ input: process.stdin, terminal: false }).on('line', a
     return;
   }
   end = message.end;
-  patchConsole(message.log_format);
+  logFormat = message.log_format;
+  patchConsole(globalThis.console);
   process.noDeprecation = true; // for url.parse in there; the function's own warnings stay
   patchAwsSdk();
   process.noDeprecation = false;
