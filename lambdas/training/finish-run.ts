@@ -24,7 +24,8 @@ export async function finishRun(
   event: Finished,
 ): Promise<z.infer<typeof FinishRunResult>> {
   const { model } = control;
-  const { runId, outcome, trainingId } = event;
+  const { runId, outcome } = event;
+  const trainingId = event.trainingId ?? (await registry.getRun(model, runId)).trainingId;
   if (outcome === 'rejected' && trainingId !== undefined) {
     await registry.recordRejection(model, trainingId, event.reasons);
   }

@@ -1,0 +1,328 @@
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateStateMachineCommand, SFNClient, StopExecutionCommand } from '@aws-sdk/client-sfn';
+import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  SetQueueAttributesCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type DynamodbLedger, dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
+import { type DynamodbRegistry, dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbRunLock } from '../../adapters/dynamodb-run-lock.ts';
+import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
+import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
+import { stepfunctionsExecutions } from '../../adapters/stepfunctions-executions.ts';
+import {
+  awaitQuiet,
+  type Executions,
+  type RunControl,
+  type RunLockStore,
+} from '../../core/training/run-control.ts';
+import { registerVersion } from '../../lambdas/registry/register-version.ts';
+import { finishRun } from '../../lambdas/training/finish-run.ts';
+import { decideTraining } from '../../lambdas/training/plan-training.ts';
+import { releaseBrokenRun } from '../../lambdas/training/release-run.ts';
+import { takeRequest } from '../../lambdas/training/request-run.ts';
+import {
+  executionsContract,
+  runLockStoreContract,
+  runRecordsContract,
+} from '../fakes/run-control-contract.ts';
+import { putCandidate, trainerSha256, trainingImage } from './candidate.ts';
+import { clientConfig, eventually, useCloud } from './laptop-cloud/harness.ts';
+import { createRegistryTable } from './registry-table.ts';
+
+const cloud = useCloud();
+let locks: RunLockStore;
+let registry: DynamodbRegistry;
+let ledger: DynamodbLedger;
+let executions: Executions;
+let data: S3Objects;
+let artifacts: S3Objects;
+let notifications: Notifications;
+let inbox: () => Promise<{ Subject: string; Message: string }>;
+
+/** A pipeline whose executions go on until they are stopped. */
+async function endlessPipeline(client: SFNClient): Promise<string> {
+  const { stateMachineArn = '' } = await client.send(
+    new CreateStateMachineCommand({
+      name: 'pipeline',
+      roleArn: 'arn:aws:iam::000000000000:role/pipeline',
+      definition: JSON.stringify({
+        StartAt: 'Hold',
+        States: { Hold: { Type: 'Wait', Seconds: 3_600, End: true } },
+      }),
+    }),
+  );
+  return stateMachineArn;
+}
+
+const policyFor = (queueArn: string) => ({
+  Version: '2012-10-17',
+  Statement: [
+    {
+      Effect: 'Allow',
+      Principal: { Service: 'sns.amazonaws.com' },
+      Action: 'sqs:SendMessage',
+      Resource: queueArn,
+    },
+  ],
+});
+
+/** The topic's messages, one by one. */
+async function subscribe(sns: SNSClient, topicArn: string): Promise<typeof inbox> {
+  const sqs = new SQSClient(clientConfig(cloud()));
+  const { QueueUrl = '' } = await sqs.send(new CreateQueueCommand({ QueueName: 'inbox' }));
+  const { Attributes } = await sqs.send(
+    new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }),
+  );
+  const QueueArn = Attributes?.['QueueArn'] ?? '';
+  await sqs.send(
+    new SetQueueAttributesCommand({
+      QueueUrl,
+      Attributes: { Policy: JSON.stringify(policyFor(QueueArn)) },
+    }),
+  );
+  await sns.send(
+    new SubscribeCommand({
+      TopicArn: topicArn,
+      Protocol: 'sqs',
+      Endpoint: QueueArn,
+    }),
+  );
+  return () =>
+    eventually(async () => {
+      const { Messages: [message] = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl }));
+      if (!message) return undefined;
+      const { ReceiptHandle } = message;
+      await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+      return JSON.parse(message.Body ?? '{}');
+    });
+}
+
+let stop: (runId: string) => Promise<unknown>;
+beforeAll(async () => {
+  const table = await createRegistryTable(cloud(), 'training');
+  [locks, registry, ledger] = [
+    dynamodbRunLock(table),
+    dynamodbRegistry(table),
+    dynamodbLedger(table),
+  ];
+  const sfn = new SFNClient(clientConfig(cloud()));
+  executions = stepfunctionsExecutions({
+    stateMachineArn: await endlessPipeline(sfn),
+    client: sfn,
+  });
+  stop = (runId) =>
+    sfn.send(new StopExecutionCommand({ executionArn: executions.arnOf(runId), cause: 'enough' }));
+  const s3 = new S3Client(clientConfig(cloud()));
+  for (const Bucket of ['training-data', 'training-artifacts']) {
+    await s3.send(new CreateBucketCommand({ Bucket }));
+  }
+  data = s3Objects({ bucket: 'training-data', client: s3 });
+  artifacts = s3Objects({ bucket: 'training-artifacts', client: s3 });
+  const sns = new SNSClient(clientConfig(cloud()));
+  const { TopicArn: topicArn = '' } = await sns.send(new CreateTopicCommand({ Name: 'news' }));
+  inbox = await subscribe(sns, topicArn);
+  notifications = snsNotifications({ topicArn, client: sns });
+});
+
+describe('run locks in the table', () => runLockStoreContract(() => locks));
+describe('executions of Step Functions', () => executionsContract(() => executions));
+describe('runs in the table', () => runRecordsContract(() => registry));
+
+const controlOf = (model: string): RunControl => ({
+  model,
+  locks,
+  executions,
+  runs: registry,
+  now: () => new Date().toISOString(),
+});
+const drop = (model: string, file: number) =>
+  ({ kind: 'drop', key: `landing/${model}/${file}.csv` }) as const;
+const person = { kind: 'person', by: 'ada', settled: true } as const;
+
+/** A candidate of a run that holds the lock, ready to be registered. */
+async function aTrainedRun(model: string, seed = 1) {
+  const control = controlOf(model);
+  const { runId } = await takeRequest(control, 30, person);
+  await awaitQuiet(control, runId);
+  const candidate = await putCandidate({ data, artifacts }, { model, seed, runId });
+  const { definition, event } = candidate;
+  const plan = () =>
+    decideTraining(
+      { registry, ledger },
+      {
+        definition,
+        runId,
+        snapshotId: event.snapshotId,
+        trainerSha256,
+        trainingImage,
+        artifactsBucket: artifacts.bucket,
+      },
+    );
+  const place = {
+    definition,
+    data,
+    artifacts,
+    registry,
+    trainerSha256,
+    trainingImage,
+    now: control.now,
+  };
+  const finish = (outcome: 'live' | 'rejected' | 'unchanged', reasons: string[] = []) =>
+    finishRun(
+      { control, registry, artifacts, notifications },
+      { runId, outcome, reasons, trainingId: event.trainingId },
+    );
+  return { control, runId, event, plan, place, finish };
+}
+
+const leftovers = async (model: string) => [
+  ...(await artifacts.list(`jobs/${model}/`)),
+  ...(await artifacts.list(`checkpoints/${model}/`)),
+];
+
+describe('the one starter', () => {
+  it('starts one run for ten drops at once, and the next for the eleventh during it', async () => {
+    const control = controlOf('burst');
+    const burst = await Promise.all(
+      Array.from({ length: 10 }, (_, file) => takeRequest(control, 1, drop('burst', file))),
+    );
+    const [runId = ''] = new Set(burst.map((answer) => answer.runId));
+    expect(burst.filter(({ runId: other }) => other !== runId)).toEqual([]);
+    expect(burst.filter(({ outcome }) => outcome === 'started')).toHaveLength(1);
+    await eventually(async () => (await awaitQuiet(control, runId)) || undefined);
+
+    const eleventh = await takeRequest(control, 1, drop('burst', 10));
+    expect(eleventh).toEqual({ outcome: 'queued', runId: expect.not.stringMatching(runId) });
+    expect(await executions.find(eleventh.runId)).toBeUndefined();
+    const parts = { control, registry, artifacts, notifications };
+    const event = { runId, outcome: 'no_data', reasons: [] } as const;
+    expect(await finishRun(parts, { ...event, reasons: [] })).toMatchObject({
+      nextRunId: eleventh.runId,
+    });
+    expect(await executions.find(eleventh.runId)).toMatchObject({ status: 'RUNNING' });
+    expect((await registry.listRuns('burst')).map(({ status }) => status).toSorted()).toEqual([
+      'RUNNING',
+      'SUCCEEDED',
+    ]);
+  });
+
+  it('starts what a killed starter left unstarted', async () => {
+    const control = controlOf('killed');
+    const dying = { ...executions, start: () => Promise.reject(new Error('killed')) };
+    await expect(takeRequest({ ...control, executions: dying }, 30, person)).rejects.toThrow(
+      'killed',
+    );
+    const again = await takeRequest(control, 30, person);
+    expect(again.outcome).toBe('coalesced');
+    expect(await executions.find(again.runId)).toMatchObject({ status: 'RUNNING' });
+  });
+
+  it('goes on with a broken run under a new name, and trains under a new job’s name', async () => {
+    const control = controlOf('retried');
+    const input = {
+      runId: 'retried-20260301T000000-0000aa',
+      plan: { trainingId: 'f'.repeat(64), trainingJobName: 'retried-ffffffff-0000aa' },
+    };
+    const retry = { kind: 'retry', by: 'ada', from: 'Train', input } as const;
+    const { outcome, runId } = await takeRequest(control, 30, retry);
+    expect(outcome).toBe('started');
+    expect((await locks.read('retried'))?.lock.input).toEqual({
+      model: 'retried',
+      runId,
+      from: 'Train',
+      trigger: { kind: 'retry', by: 'ada' },
+      plan: { ...input.plan, trainingJobName: `retried-ffffffff-${runId.slice(-6)}` },
+    });
+    expect(await takeRequest(control, 30, retry)).toEqual({ outcome: 'busy', runId });
+  });
+});
+
+describe('the end of a run', () => {
+  it('cleans up after a version that is live, tells of it, and can be repeated', async () => {
+    const run = await aTrainedRun('lively');
+    expect((await run.plan()).decision).toBe('train');
+    const version = await registerVersion(run.place, run.event);
+    // Registered and never delivered: whoever comes next must still deliver it.
+    expect((await run.plan()).decision).toBe('train');
+    const entry = { model: 'lively', version, reason: '', by: 'pipeline', at: run.control.now() };
+    await ledger.append({ ...entry, state: 'live', runId: run.runId });
+    expect(await leftovers('lively')).not.toEqual([]);
+    for (let i = 0; i < 2; i += 1) expect(await run.finish('live')).toEqual({ outcome: 'live' });
+    expect(await leftovers('lively')).toEqual([]);
+    expect(await artifacts.list('models/lively/')).toHaveLength(6);
+    expect(await registry.getRun('lively', run.runId)).toMatchObject({
+      status: 'SUCCEEDED',
+      outcome: 'live',
+      version: 1,
+    });
+    expect(await locks.read('lively')).toBeUndefined();
+    expect((await inbox()).Subject).toMatch(/^lively: version .* is live$/);
+    await inbox();
+
+    const same = await aTrainedRun('lively');
+    expect((await same.plan()).decision).toBe('unchanged');
+    await same.finish('unchanged');
+    expect((await registry.getRun('lively', same.runId)).reasons).toEqual([
+      'the same data, code and hyperparameters are version 1',
+    ]);
+    // What an earlier, broken end left behind goes with the next one.
+    expect(await leftovers('lively')).toEqual([]);
+  });
+
+  it('remembers a rejection, so that the same training is not done again', async () => {
+    const run = await aTrainedRun('rejected');
+    await run.finish('rejected', ['auc 0.5 against 0.6']);
+    expect((await run.plan()).decision).toBe('unchanged');
+    expect(await leftovers('rejected')).toEqual([]);
+    expect((await inbox()).Message).toContain('auc 0.5 against 0.6');
+    const again = await aTrainedRun('rejected');
+    await again.finish('unchanged');
+    expect((await registry.getRun('rejected', again.runId)).reasons).toContain(
+      'auc 0.5 against 0.6',
+    );
+  });
+});
+
+describe('a run that breaks', () => {
+  it('frees the lock, keeps its checkpoints, says why, and starts the run that waits', async () => {
+    const run = await aTrainedRun('broken');
+    const { control, runId } = run;
+    const waiting = await takeRequest(control, 0, drop('broken', 2));
+    await stop(runId);
+    const detail = {
+      executionArn: executions.arnOf(runId),
+      name: runId,
+      status: 'ABORTED',
+    } as const;
+    expect(await releaseBrokenRun({ control, notifications }, { detail })).toEqual({
+      nextRunId: waiting.runId,
+    });
+    // The same event once more changes nothing.
+    await releaseBrokenRun({ control, notifications }, { detail });
+    expect(await registry.getRun('broken', runId)).toMatchObject({
+      status: 'ABORTED',
+      reasons: ['ABORTED: enough'],
+    });
+    expect(await locks.read('broken')).toMatchObject({ lock: { runId: waiting.runId } });
+    expect(await leftovers('broken')).not.toEqual([]);
+    const news = await inbox();
+    expect(news.Subject).toBe(`broken: run ${runId} was stopped`);
+    expect(news.Message).toContain('ABORTED: enough');
+  });
+
+  it('is found by the next request where the event of its end never came', async () => {
+    const control = controlOf('silent');
+    const { runId } = await takeRequest(control, 30, person);
+    await stop(runId);
+    const later = { ...control, now: () => new Date(Date.now() + 60_000).toISOString() };
+    expect(await takeRequest(later, 30, drop('silent', 1))).toMatchObject({ outcome: 'started' });
+    expect(await registry.getRun('silent', runId)).toMatchObject({ status: 'ABORTED' });
+  });
+});
