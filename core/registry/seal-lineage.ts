@@ -131,20 +131,17 @@ function metricsAnswer(
   { evaluation, trainerMetrics }: LineageEvidence,
   metrics: VersionMetrics | undefined,
 ): Answer<'metrics'> {
-  const primary = evaluation?.primaryMetric;
-  const value = primary && evaluation.metrics[primary];
-  const baseline = primary && evaluation.baseline.metrics[primary];
-  if (!metrics || primary === undefined || value === undefined || baseline === undefined) {
-    return unless(
-      [
-        !trainerMetrics && 'metrics: the trainer wrote no metrics.json',
-        !evaluation && 'metrics: the candidate was not evaluated',
-        evaluation !== undefined &&
-          (value === undefined || baseline === undefined) &&
-          `metrics: the evaluation has no ${primary} of the candidate or its baseline`,
-      ],
-      () => [],
-    );
+  if (!metrics) {
+    return [
+      ...(trainerMetrics ? [] : ['metrics: the trainer wrote no metrics.json']),
+      ...(evaluation ? [] : ['metrics: the candidate was not evaluated']),
+    ];
+  }
+  const { primary } = metrics;
+  const value = metrics.metrics[primary];
+  const baseline = metrics.baseline.metrics[primary];
+  if (value === undefined || baseline === undefined) {
+    return [`metrics: the evaluation has no ${primary} of the candidate or its baseline`];
   }
   return unless(
     [evaluation?.outcome !== 'passed' && 'metrics: the gate rejected the candidate'],
