@@ -3,6 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { DescribeTrainingJobCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { z } from 'zod';
+import { invalidFilesOf, quarantineKey } from '../core/datasets/quarantine.ts';
+import {
+  type FileReport,
+  type Finding,
+  ValidationReport,
+} from '../core/datasets/validation-report.ts';
 import { parseDocument } from '../core/parse-document.ts';
 import { RunNotFoundError } from '../core/registry/errors.ts';
 import type { Run } from '../core/registry/records.ts';
@@ -209,6 +215,32 @@ export function describeRun(run: Run): string[] {
   ];
 }
 
+/** The files that a run put into quarantine, with what is wrong in them. */
+async function findingsOf({ data }: Deployment, run: Run): Promise<FileReport[]> {
+  if (run.outcome !== 'quarantined') return [];
+  const keys = run.reasons.flatMap((reason) => /reports\/\S+\.json/.exec(reason)?.[0] ?? []);
+  const reports = await Promise.all(
+    keys.map(async (key) => parseDocument(ValidationReport, await data.getJson(key), key)),
+  );
+  return reports.flatMap(invalidFilesOf);
+}
+
+const shownFindings = 10;
+
+function describeFinding({ column, count, examples: [first], message, rule }: Finding): string {
+  const where = first ? `row ${first.row}, value ${JSON.stringify(first.value)}` : 'the file';
+  const more = count > 1 ? ` and ${count - 1} more` : '';
+  return `    ${where}${more}: ${column === undefined ? '' : `column ${column}, `}rule ${rule}: ${message}`;
+}
+
+const describeFile = (file: FileReport): string[] => [
+  `  ${file.key} → ${quarantineKey(file.key.split('/')[1] ?? '', file)}`,
+  ...file.findings.slice(0, shownFindings).map(describeFinding),
+  ...(file.findings.length > shownFindings
+    ? [`    and ${file.findings.length - shownFindings} more findings`]
+    : []),
+];
+
 /** Says what became of a request for a run, and follows the run if asked to. */
 export async function reportRun(
   deployment: Deployment,
@@ -224,6 +256,10 @@ export async function reportRun(
   }
   terminal.note(describeAnswer(answer));
   const { run, seconds: spent } = await followRun(deployment, answer.runId, terminal);
-  terminal.result({ ...run, seconds: spent }, describeRun(run));
+  const findings = await findingsOf(deployment, run);
+  terminal.result({ ...run, seconds: spent, findings }, [
+    ...describeRun(run),
+    ...findings.flatMap(describeFile),
+  ]);
   return exitCodeOf(run);
 }

@@ -1,13 +1,19 @@
-import type { FeatureSpec } from '../core/features/feature-spec.ts';
+import type { FeatureSpec, FittedFeature } from '../core/features/feature-spec.ts';
+import type { ParitySample } from '../core/inference/parity-sample.ts';
 import type { Signature, SignatureColumn } from '../core/inference/signature.ts';
 
 type Value = string | number | boolean;
 
-function sampleValue(column: SignatureColumn, spec: FeatureSpec, now: Date): Value {
-  const known = spec.features.find(
-    (feature) => feature.column === column.name && feature.vocabulary !== undefined,
-  )?.vocabulary?.[0];
-  if (known !== undefined) return known;
+/** The raw value behind a feature's; undefined where the transform keeps too little of it. */
+function rawValue(feature: FittedFeature, value: number): Value | undefined {
+  if (feature.transform === 'categorical') return feature.vocabulary?.[value];
+  if (feature.columnType === 'boolean') return value === 1;
+  if (feature.transform === 'numeric') return value;
+  return feature.transform === 'log1p' ? Math.round(Math.expm1(value)) : undefined;
+}
+
+/** Any value that the column's rules allow. */
+function allowedValue(column: SignatureColumn, now: Date): Value {
   const [allowed] = column.allowed ?? [];
   if (allowed !== undefined) return allowed;
   const { minimum = 0, maximum = minimum + 1_000 } = column;
@@ -23,12 +29,27 @@ function sampleValue(column: SignatureColumn, spec: FeatureSpec, now: Date): Val
   }
 }
 
-/** An instance that the model takes: values it was trained on where its features know them. */
-export const sampleInstance = (
+/**
+ * An instance that the model takes, with the values of a row that it was trained on as far as the
+ * row's features (of the parity sample) lead back to them.
+ */
+export function sampleInstance(
   signature: Signature,
   spec: FeatureSpec,
+  { input }: Pick<ParitySample, 'input'>,
   now: Date,
-): Record<string, Value> =>
-  Object.fromEntries(
-    signature.inputs.map((column) => [column.name, sampleValue(column, spec, now)]),
-  );
+): Record<string, Value> {
+  const [rows, width] = input.shape;
+  const row = Array.from({ length: rows }, (_, i) =>
+    input.data.slice(i * width, i * width + width),
+  ).find((values) => values.every((value) => value !== null));
+  const sampled = (column: SignatureColumn): Value => {
+    const known = spec.features.flatMap((feature, i) => {
+      const value = feature.column === column.name ? row?.[i] : undefined;
+      const raw = value === undefined || value === null ? undefined : rawValue(feature, value);
+      return raw === undefined ? [] : [raw];
+    });
+    return known[0] ?? allowedValue(column, now);
+  };
+  return Object.fromEntries(signature.inputs.map((column) => [column.name, sampled(column)]));
+}

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
+import { ParitySample } from '../../core/inference/parity-sample.ts';
 import { Signature } from '../../core/inference/signature.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { type ApiClient, type ApiReply, openApi } from '../api-client.ts';
@@ -47,14 +48,16 @@ async function exampleBody(deployment: Deployment, model: string): Promise<strin
     throw new CommandError(`no version of ${model} is live yet; train one with \`slipway drop\``);
   }
   const { artifactsPrefix } = await deployment.registry.getVersion(model, version);
-  const [signature, spec] = await Promise.all([
-    deployment.artifacts.getJson(`${artifactsPrefix}signature.json`),
-    deployment.artifacts.getJson(`${artifactsPrefix}features.json`),
-  ]);
+  const [signature, spec, parity] = await Promise.all(
+    ['signature.json', 'features.json', 'parity.json'].map((name) =>
+      deployment.artifacts.getJson(`${artifactsPrefix}${name}`),
+    ),
+  );
   return requestBody(
     sampleInstance(
       parseDocument(Signature, signature, 'signature.json'),
       parseDocument(FeatureSpec, spec, 'features.json'),
+      parseDocument(ParitySample, parity, 'parity.json'),
       new Date(),
     ),
   );

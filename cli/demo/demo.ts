@@ -76,9 +76,10 @@ async function trainFirstVersion(scene: Scene) {
     verified: verified.length,
     different: verified.filter(({ equal }) => !equal).map(({ what }) => what),
   };
-  const training = await tellTraining(run.trainingJobName);
+  const metrics = await deployment.artifacts.getJson(`${version.artifactsPrefix}metrics.json`);
+  const training = await tellTraining(run.trainingJobName, metrics);
   note(
-    `  killed at round ${training.killedAtRound}, resumed from round ${training.resumedFromRound}`,
+    `  killed at round ${training.killedAtRound}, resumed from the checkpoint of round ${training.resumedFromRound}`,
   );
   return { dropped, droppedRows, first: followed, version, hashes, training };
 }

@@ -105,7 +105,7 @@ export type DemoReport = ReturnType<typeof makeReport>;
 /** What the demo promises; one that is not kept makes it fail. */
 function checks(found: Findings): Check[] {
   const { first, hashes, quarantine, served, traffic, training, version } = found;
-  const { killedAtRound, resumedFromRound } = training;
+  const { firstRound, killedAtRound, resumedFromRound } = training;
   return [
     { what: 'the first drop ended with a live version', passed: first.run.outcome === 'live' },
     {
@@ -118,8 +118,9 @@ function checks(found: Findings): Check[] {
       passed:
         killedAtRound !== null &&
         resumedFromRound !== null &&
-        resumedFromRound > 1 &&
-        resumedFromRound <= killedAtRound + 1,
+        resumedFromRound > 0 &&
+        resumedFromRound <= killedAtRound &&
+        firstRound === resumedFromRound + 1,
     },
     { what: 'every row was answered', passed: traffic.labels.size === found.rows },
     {
@@ -170,7 +171,7 @@ export function reportLines(report: DemoReport): string[] {
     ],
     [
       'training',
-      `killed at round ${training.killedAtRound}, resumed from round ${training.resumedFromRound}, ${training.rounds} rounds in all; ${training.billableSeconds} s billable of ${training.trainingSeconds} s`,
+      `killed at round ${training.killedAtRound}, resumed from the checkpoint of round ${training.resumedFromRound}, ${training.rounds} rounds in all; ${training.billableSeconds} s billable of ${training.trainingSeconds} s`,
     ],
     ...Object.entries(seconds.stages).map(([stage, spent]) => [
       `  ${stage}`,

@@ -108,9 +108,11 @@ describe('the demo', () => {
   });
 
   it('resumed the training after its checkpoint, not at the beginning', () => {
-    const { killedAtRound, resumedFromRound } = report['training'] as Record<string, number>;
-    expect(resumedFromRound).toBeGreaterThan(1);
-    expect(resumedFromRound).toBeLessThanOrEqual((killedAtRound ?? 0) + 1);
+    const training = report['training'] as Record<string, number>;
+    const { firstRound, killedAtRound, resumedFromRound = 0 } = training;
+    expect(firstRound).toBe(resumedFromRound + 1);
+    expect(firstRound).toBeGreaterThan(1);
+    expect(resumedFromRound).toBeLessThanOrEqual(killedAtRound ?? 0);
   });
 });
 

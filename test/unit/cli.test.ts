@@ -8,7 +8,7 @@ import { baseUrlOf } from '../../cli/api-client.ts';
 import { CommandError, describeError } from '../../cli/command-error.ts';
 import { versionNamed } from '../../cli/commands/lineage.ts';
 import { parseInstant } from '../../cli/commands/live.ts';
-import { roundsIn } from '../../cli/demo/interruption.ts';
+import { resumedFrom, roundsIn } from '../../cli/demo/interruption.ts';
 import { cut, inParallel, percentile } from '../../cli/demo/traffic.ts';
 import { checkFiles } from '../../cli/drop-files.ts';
 import { enteredStates, failureOf, secondsPerState } from '../../cli/execution-history.ts';
@@ -24,6 +24,8 @@ import { program } from '../../cli/program.ts';
 import { exitCodeOf, modelOfRun } from '../../cli/runs.ts';
 import { sampleInstance } from '../../cli/sample-instance.ts';
 import { columns } from '../../cli/terminal.ts';
+import type { FeatureSpec } from '../../core/features/feature-spec.ts';
+import type { Signature } from '../../core/inference/signature.ts';
 import type { Run } from '../../core/registry/records.ts';
 
 let folder: string;
@@ -287,40 +289,43 @@ describe('the address of the API', () => {
 });
 
 describe('an example instance', () => {
-  it('has a value of its type for every input, one the model knows where there is one', () => {
-    const column = { nullable: false, sensitive: false };
-    const instance = sampleInstance(
+  const column = { nullable: false, sensitive: false };
+  const feature = { columnType: 'number', kind: 'numeric', transform: 'numeric' } as const;
+  const signature: Signature = {
+    model: 'm',
+    task: 'regression',
+    inputs: [
+      { ...column, name: 'origin', type: 'string' },
+      { ...column, name: 'distance', type: 'number', minimum: 100, maximum: 300 },
+      { ...column, name: 'weight', type: 'number', minimum: 100, maximum: 300 },
+      { ...column, name: 'date', type: 'timestamp' },
+      { ...column, name: 'kind', type: 'integer', allowed: [4, 5] },
+    ],
+    passthrough: [],
+    tensor: { input: 'features', output: 'prediction', datatype: 'FP32', width: 2 },
+  };
+  const spec: FeatureSpec = {
+    model: 'm',
+    specHash: '',
+    features: [
       {
-        model: 'm',
-        task: 'regression',
-        inputs: [
-          { ...column, name: 'origin', type: 'string' },
-          { ...column, name: 'distance', type: 'number', minimum: 100, maximum: 300 },
-          { ...column, name: 'date', type: 'timestamp' },
-          { ...column, name: 'kind', type: 'integer', allowed: [4, 5] },
-        ],
-        passthrough: [],
-        tensor: { input: 'features', output: 'prediction', datatype: 'FP32', width: 4 },
+        name: 'origin',
+        transform: 'categorical',
+        column: 'origin',
+        columnType: 'string',
+        kind: 'categorical',
+        vocabulary: ['JFK', 'LGA'],
       },
-      {
-        model: 'm',
-        specHash: '',
-        features: [
-          {
-            name: 'origin',
-            transform: 'categorical',
-            column: 'origin',
-            columnType: 'string',
-            kind: 'categorical',
-            vocabulary: ['JFK', 'LGA'],
-          },
-        ],
-      },
-      at(0),
-    );
-    expect(instance).toEqual({
-      origin: 'JFK',
-      distance: 200,
+      { ...feature, name: 'distance', column: 'distance' },
+    ],
+  };
+
+  it('has the values of a row the model was trained on, and allowed ones where it cannot know', () => {
+    const input = { data: [null, 150, 1, 187], shape: [2, 2] as [number, number] };
+    expect(sampleInstance(signature, spec, { input }, at(0))).toEqual({
+      origin: 'LGA',
+      distance: 187,
+      weight: 200,
       date: '2026-01-01T00:00:00Z',
       kind: 4,
     });
@@ -415,7 +420,10 @@ describe("the demo's traffic", () => {
   });
 
   it("finds the rounds in a trainer's log", () => {
-    const lines = ['starting', '[1] train-logloss=0.6', '[2] train-logloss=0.5 validation', 'done'];
-    expect(roundsIn(lines)).toEqual([1, 2]);
+    const killed = ['training on 9 rows', '[1] train-logloss=0.6;', 'checkpoint written: round 7'];
+    const next = ['resumed from checkpoint: round 7', '[10] train-logloss=0.5;'];
+    expect(roundsIn(killed)).toEqual([1, 7]);
+    expect(resumedFrom(killed)).toBeUndefined();
+    expect(resumedFrom(next)).toBe(7);
   });
 });
