@@ -19,7 +19,7 @@ export class UnreadableDataError extends Error {
 }
 
 /** Errors that data can cause. Whatever else goes wrong is a failure of this machine, or a mistake. */
-const causedByData = /^(Invalid Input|Conversion|Invalid|Parser|Binder|Serialization|IO) Error: /;
+const causedByData = /^(Invalid Input|Conversion|Invalid|Serialization|IO) Error: /;
 const causedByMachine = /No space left|Could not write|Cannot open file|Too many open files/;
 
 function translate(error: unknown): Error {

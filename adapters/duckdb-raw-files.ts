@@ -86,11 +86,12 @@ async function csv(path: string, declared: readonly string[]): Promise<RawFile> 
 /** Lines are read as text of one column, because JSON has no control characters to part it by. */
 function jsonLines(path: string, declared: readonly string[]): RawTable {
   const paths = declared.map((name) => sqlText(`$.${name}`)).join(', ');
+  const fields = declared.length > 0 ? `json_extract(line, [${paths}])` : 'NULL';
   const lines = `read_csv(${sqlText(path)}, columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
     escape = '', header = false, auto_detect = false, max_line_size = 16777216)`;
   const isObject = `(json_valid(line) AND json_type(CASE WHEN json_valid(line) THEN line END) = 'OBJECT')`;
   const relation = `(SELECT n AS line_number, line, is_object,
-      CASE WHEN is_object THEN json_extract(line, [${paths}]) END AS fields
+      CASE WHEN is_object THEN ${fields} END AS fields
     FROM (SELECT n, line, coalesce(${isObject}, false) AS is_object
       FROM (SELECT row_number() OVER () AS n, line FROM ${lines})
       WHERE trim(line) <> ''))`;

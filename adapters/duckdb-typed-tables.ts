@@ -201,7 +201,7 @@ async function unknownKeys(
 }
 
 /**
- * Reads a downloaded file into a new table.
+ * Reads a downloaded file into a new table. Without columns it is the number of rows that is asked for.
  * @returns the table, or the finding why the file cannot be read
  */
 export async function loadTypedTable(
@@ -213,6 +213,7 @@ export async function loadTypedTable(
   const raw = await readRawFile(database, file, Object.keys(columns));
   if ('unreadable' in raw) return raw;
   const sensitive = Object.values(columns).some((column) => column.sensitive);
+  const asked = Object.keys(columns).length > 0;
   try {
     await database.run(tableSql(name, raw, columns));
     const rejected = await takeRejected(database);
@@ -221,8 +222,8 @@ export async function loadTypedTable(
       name,
       rows: Number(counted?.[0]) + rejected.length,
       findings: [
-        ...columnFindings(raw, columns),
-        ...(await unknownKeys(database, raw, columns)),
+        ...(asked ? columnFindings(raw, columns) : []),
+        ...(asked ? await unknownKeys(database, raw, columns) : []),
         ...rejectedFindings(rejected, sensitive),
         ...(await brokenLines(database, raw, sensitive)),
       ],

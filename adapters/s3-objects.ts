@@ -213,6 +213,7 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
 
   return {
     bucket,
+    client,
     get,
     put,
     list,
