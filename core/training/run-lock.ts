@@ -15,7 +15,7 @@ export const RunLock = z.strictObject({
   input: z.record(z.string(), z.unknown()),
   trigger: RunTrigger,
   acquiredAt: Instant,
-  /** Drops are waited for until then; each one puts it off. */
+  /** Drops are waited for until then; each one puts it off, unless the period is 0: then all is there. */
   quietUntil: Instant,
   quietSeconds: z.number().nonnegative(),
   /** When the run's execution was last known to exist; absent until it was started. */
@@ -74,7 +74,6 @@ const quietPeriodsAtMost = 10;
 const after = (now: string, seconds: number): string =>
   new Date(new Date(now).getTime() + seconds * 1_000).toISOString();
 const earlier = (a: string, b: string): string => (a < b ? a : b);
-const later = (a: string, b: string): string => (a > b ? a : b);
 
 type Of<Kind extends LockEvent['kind']> = Extract<LockEvent, { kind: Kind }>;
 
@@ -95,47 +94,49 @@ export function decide(lock: RunLock | undefined, event: LockEvent, now: string)
 }
 
 function request(lock: RunLock | undefined, event: Of<'requested'>, now: string): LockDecision {
-  const { model, runId, trigger, quietSeconds } = event;
-  const wish = {
-    runId,
-    trigger,
-    quietSeconds,
-    quietUntil: event.settled ? now : after(now, quietSeconds),
-  };
+  const { model, runId, trigger } = event;
+  const wish = { runId, trigger, ...quietFor(event, now) };
   if (!lock) return { lock: newRun(model, wish, now), answer: { outcome: 'started', runId } };
   if (lock.phase === 'quiet') {
-    // Its wait is over and its snapshot still to come: what was dropped is in it, because the event of a
-    // drop follows its object. A drop that a person declared complete is not waited for again.
-    if (lock.quietUntil <= now)
-      return { lock, answer: { outcome: 'coalesced', runId: lock.runId } };
     const limit = after(lock.acquiredAt, lock.quietSeconds * quietPeriodsAtMost);
-    const quietUntil = waitUntil(lock, event, now, limit);
+    const quiet = joinedBy(lock, event, now, limit);
     return {
-      lock: quietUntil === lock.quietUntil ? lock : { ...lock, quietUntil },
+      lock: quiet === lock ? lock : { ...lock, ...quiet },
       answer: { outcome: 'coalesced', runId: lock.runId },
     };
   }
   const { next } = lock;
   if (!next) return { lock: { ...lock, next: wish }, answer: { outcome: 'queued', runId } };
-  const quietUntil = waitUntil(next, event, now);
+  const quiet = joinedBy(next, event, now);
   return {
-    lock: quietUntil === next.quietUntil ? lock : { ...lock, next: { ...next, quietUntil } },
+    lock: quiet === next ? lock : { ...lock, next: { ...next, ...quiet } },
     answer: { outcome: 'queued', runId: next.runId },
   };
 }
 
-/** Until when a run waits that already waits for drops, now that there is one more. */
-function waitUntil(
-  waiting: { readonly quietUntil: string },
-  { settled, quietSeconds }: Of<'requested'>,
+type Quiet = Pick<RunLock, 'quietUntil' | 'quietSeconds'>;
+
+const quietFor = ({ settled, quietSeconds }: Of<'requested'>, now: string): Quiet =>
+  settled
+    ? { quietUntil: now, quietSeconds: 0 }
+    : { quietUntil: after(now, quietSeconds), quietSeconds };
+
+/** How long a run waits that already waits for drops, now that there is one more. */
+function joinedBy<Waiting extends Quiet>(
+  waiting: Waiting,
+  event: Of<'requested'>,
   now: string,
-  limit = after(now, quietSeconds),
-): string {
-  if (settled) return earlier(waiting.quietUntil, now);
-  const until = later(waiting.quietUntil, earlier(after(now, quietSeconds), limit));
+  limit?: string,
+): Waiting | Quiet {
+  // Somebody said that all is there: the drops that this was about may be heard of only now.
+  if (waiting.quietSeconds === 0) return waiting;
+  const own = quietFor(event, now);
+  if (event.settled) return { ...own, quietUntil: earlier(waiting.quietUntil, now) };
+  const wanted = limit === undefined ? own.quietUntil : earlier(own.quietUntil, limit);
   // A burst of thousands must not write thousands of times: less than a tenth of the period is let be.
-  const gained = new Date(until).getTime() - new Date(waiting.quietUntil).getTime();
-  return gained < quietSeconds * 100 ? waiting.quietUntil : until;
+  const gained = Date.parse(wanted) - Date.parse(waiting.quietUntil);
+  if (gained <= 0 || gained < event.quietSeconds * 100) return waiting;
+  return { quietUntil: wanted, quietSeconds: waiting.quietSeconds };
 }
 
 function retry(lock: RunLock | undefined, event: Of<'retried'>, now: string): LockDecision {

@@ -66,6 +66,10 @@ describe('the policy of starting runs', () => {
   it('does not wait for what is known to be complete', () => {
     const lock = lockAfter([0, drop('a')], [5, drop('b', true)]);
     expect(decide(lock, poll('a'), at(5)).answer).toEqual({ outcome: 'settled' });
+    // Events of the files that it was about may come after the word that they are all there.
+    const late = decide(lock, drop('c'), at(6));
+    expect(late.answer).toEqual({ outcome: 'coalesced', runId: 'a' });
+    expect(decide(late.lock, poll('a'), at(7)).answer).toEqual({ outcome: 'settled' });
   });
 
   it('writes a burst of thousands a few times', () => {
