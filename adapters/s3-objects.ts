@@ -9,7 +9,6 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
-  HeadObjectCommand,
   ListObjectVersionsCommand,
   type ListObjectVersionsCommandOutput,
   type ObjectVersion,
@@ -164,7 +163,7 @@ export type S3Objects = ReturnType<typeof s3Objects>;
 
 /**
  * The objects of one bucket. Every method throws ObjectStoreError when S3 fails, and ObjectNotFoundError
- * when what it reads does not exist; `find` alone answers undefined instead.
+ * when what it reads does not exist.
  */
 export function s3Objects(options: { readonly bucket: string; readonly client?: S3Client }) {
   const { bucket } = options;
@@ -225,24 +224,18 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
     /** Writes the canonical JSON of a value: equal values are equal bytes. */
     putJson: (key: string, value: unknown): Promise<ContentHash> => put(key, canonicalJson(value)),
 
-    /** Size and version of an object's current version; undefined where there is none. */
-    find: async (key: string): Promise<StoredVersion | undefined> => {
-      try {
-        return await doing('read', key, async () => {
-          const reply = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
-          return {
-            key,
-            bytes: reply.ContentLength ?? 0,
-            versionId: reply.VersionId ?? 'null',
-            etag: reply.ETag ?? '',
-            modifiedAt: reply.LastModified ?? new Date(0),
-          };
-        });
-      } catch (error) {
-        if (error instanceof ObjectNotFoundError) return undefined;
-        throw error;
-      }
-    },
+    /**
+     * The current version of an object; undefined where there is none. It asks for a listing, because a
+     * role that may list a prefix only is refused, not told, what is missing from it.
+     */
+    find: (key: string): Promise<StoredVersion | undefined> =>
+      doing('list', key, async () => {
+        const page = await client.send(
+          new ListObjectVersionsCommand({ Bucket: bucket, Prefix: key, MaxKeys: 1 }),
+        );
+        // Keys come in order, and of one key the latest first, be it a version or a deletion.
+        return currentVersions(page.Versions ?? []).find((version) => version.key === key);
+      }),
 
     /** The current version of every object under a prefix; what is deleted is not among them. */
     listVersions: (prefix: string): Promise<StoredVersion[]> =>

@@ -23,3 +23,10 @@ export type SnapshotManifest = z.infer<typeof SnapshotManifest>;
 
 /** A snapshot's id is the hash of its canonical manifest: the same files are the same snapshot. */
 export const snapshotId = (manifest: SnapshotManifest): string => hashOf(manifest);
+
+/**
+ * What a training sees of a snapshot: names and content. A file that is dropped again unchanged is another
+ * version of the object, and so another snapshot, but nothing new to train on.
+ */
+export const contentHash = ({ model, files }: SnapshotManifest): string =>
+  hashOf({ model, files: files.map(({ key, sha256 }) => ({ key, sha256 })) });

@@ -24,7 +24,7 @@ export type Rule = z.infer<typeof Rule>;
 export const maximumExamples = 20;
 
 export const Example = z.strictObject({
-  /** The first row is 1: the line after a CSV's header, the first line of JSON Lines. */
+  /** The first row is 1: the line after a CSV's header, the first line of JSON Lines. Blank lines of CSV do not count. */
   row: z.int().positive(),
   /** Cut to 120 characters; of a sensitive column it is not shown. */
   value: z.union([z.string(), z.number(), z.boolean(), z.null()]),

@@ -12,5 +12,7 @@ export const TakeSnapshotResult = z.object({
   outcome: z.enum(['taken', 'empty']),
   snapshotId: z.string(),
   manifestKey: z.string(),
+  /** The same where only versions differ: what a training sees of it. */
+  contentHash: z.string(),
   files: z.int(),
 });

@@ -7,6 +7,7 @@ import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import type { S3Objects, StoredVersion } from '../../adapters/s3-objects.ts';
 import { landingPrefix, snapshotContent } from '../../core/datasets/landing.ts';
 import {
+  contentHash,
   type SnapshotFile,
   type SnapshotManifest,
   snapshotId,
@@ -29,6 +30,8 @@ async function describedFiles(
 ): Promise<ReadonlyMap<string, SnapshotFile>> {
   const latest = await registry.latestDataset(model);
   if (!latest) return new Map();
+  // It only saves work: without it, every file is read again.
+  if (!(await data.find(latest.manifestKey))) return new Map();
   const manifest = await readManifest(data, latest.manifestKey);
   return new Map(
     // Without versions in the bucket the same name may have other content.
@@ -75,7 +78,8 @@ export async function takeSnapshot(
   const model = definition.name;
   const landed = await data.listVersions(landingPrefix(model));
   const files = snapshotContent(landed, definition.data.mode);
-  if (files.length === 0) return { outcome: 'empty', snapshotId: '', manifestKey: '', files: 0 };
+  if (files.length === 0)
+    return { outcome: 'empty', snapshotId: '', manifestKey: '', contentHash: '', files: 0 };
   const manifest: SnapshotManifest = {
     model,
     files: await describeAll(data, files, await describedFiles(deps, model)),
@@ -86,5 +90,11 @@ export async function takeSnapshot(
   if (!(await data.find(manifestKey))) await data.putJson(manifestKey, manifest);
   const takenAt = new Date().toISOString();
   await registry.putDataset({ model, snapshotId: id, manifestKey, files: files.length, takenAt });
-  return { outcome: 'taken', snapshotId: id, manifestKey, files: files.length };
+  return {
+    outcome: 'taken',
+    snapshotId: id,
+    manifestKey,
+    contentHash: contentHash(manifest),
+    files: files.length,
+  };
 }

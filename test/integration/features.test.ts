@@ -115,6 +115,15 @@ describe('a snapshot', () => {
     expect(other.snapshotId).not.toBe(first.snapshotId);
   });
 
+  it('does without the latest manifest when that is gone', async () => {
+    const { data, registry } = await dataCloud(cloud());
+    await dropAll(data);
+    const first = await takeSnapshot({ data, registry }, definition);
+    await data.remove(first.manifestKey);
+    expect(await takeSnapshot({ data, registry }, definition)).toEqual(first);
+    expect(await data.find(first.manifestKey)).toBeDefined();
+  });
+
   it('reads a file once, however many snapshots it is in', async () => {
     const { data, registry } = await dataCloud(cloud());
     await dropAll(data);
@@ -436,6 +445,14 @@ describe('the objects of a bucket', () => {
       ObjectNotFoundError,
     );
     expect(await data.find('no/such.json')).toBeUndefined();
+    await data.put('no/such.json.bak', 'x');
+    expect(await data.find('no/such.json')).toBeUndefined();
+    await data.put('no/such.json', '{}');
+    await data.put('no/such.json', '{"a":1}');
+    expect(await data.find('no/such.json')).toMatchObject({ key: 'no/such.json', bytes: 7 });
+    await data.remove('no/such.json');
+    expect(await data.find('no/such.json')).toBeUndefined();
+    expect((await data.listVersions('no/')).map(({ key }) => key)).toEqual(['no/such.json.bak']);
   });
 
   it('are told apart from a bucket that does not answer', async () => {
