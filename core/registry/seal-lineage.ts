@@ -1,5 +1,5 @@
 import { canonicalJson, hashOf, sha256 } from '../canonical-json.ts';
-import { type SnapshotManifest, snapshotId } from '../datasets/snapshot.ts';
+import { contentHash, type SnapshotManifest, snapshotId } from '../datasets/snapshot.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import { type ModelDefinition, modelHash } from '../model/define-model.ts';
 import type { Evaluation } from '../training/evaluation.ts';
@@ -97,7 +97,10 @@ function dataAnswer(evidence: LineageEvidence): Answer<'data'> {
 function codeAnswer(evidence: LineageEvidence): Answer<'code'> {
   const { definition, trainerSha256, trainingImage } = evidence;
   const code = { modelHash: modelHash(definition), trainerSha256 };
-  const id = trainingId({ snapshotId: evidence.snapshotId, trainingImage, ...code });
+  // Without a manifest the answer about the data says so.
+  const id = evidence.manifest
+    ? trainingId({ contentHash: contentHash(evidence.manifest), trainingImage, ...code })
+    : evidence.trainingId;
   return unless(
     [
       !/^[0-9a-f]{64}$/.test(trainerSha256) && "code: the hash of the trainer's code is not known",

@@ -5,7 +5,7 @@ import type { TrainingRecord } from '../registry/records.ts';
 
 /** What makes a training the same training: its version is found again instead of trained again. */
 export const trainingId = (identity: {
-  snapshotId: string;
+  contentHash: string;
   modelHash: string;
   trainerSha256: string;
   trainingImage: string;
@@ -55,7 +55,7 @@ export function hyperparametersOf({
 export interface PlanInput {
   readonly definition: ModelDefinition;
   readonly runId: string;
-  readonly snapshotId: string;
+  readonly contentHash: string;
   readonly trainerSha256: string;
   readonly trainingImage: string;
   readonly artifactsBucket: string;
@@ -63,10 +63,10 @@ export interface PlanInput {
 
 /** The training that a snapshot asks for, before it is known whether it was done already. */
 export function planTraining(input: PlanInput): Omit<TrainingPlan, 'decision'> {
-  const { definition, runId, snapshotId, trainerSha256, trainingImage, artifactsBucket } = input;
+  const { definition, runId, contentHash, trainerSha256, trainingImage, artifactsBucket } = input;
   const { name } = definition;
   const id = trainingId({
-    snapshotId,
+    contentHash,
     modelHash: modelHash(definition),
     trainerSha256,
     trainingImage,

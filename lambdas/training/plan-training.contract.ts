@@ -8,5 +8,5 @@ export const PlanTrainingEnvironment = z.object({
   TRAINING_IMAGE: z.string(),
   LAMBDA_TASK_ROOT: z.string(),
 });
-export const PlanTrainingEvent = z.object({ runId: z.string(), snapshotId: z.string() });
+export const PlanTrainingEvent = z.object({ runId: z.string(), contentHash: z.string() });
 export const PlanTrainingResult = TrainingPlan;

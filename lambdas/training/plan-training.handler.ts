@@ -17,11 +17,11 @@ const records = { registry: dynamodbRegistry(table), ledger: dynamodbLedger(tabl
 
 export const handler = stepHandler(
   { event: PlanTrainingEvent, result: PlanTrainingResult },
-  ({ runId, snapshotId }) =>
+  ({ runId, contentHash }) =>
     decideTraining(records, {
       definition,
       runId,
-      snapshotId,
+      contentHash,
       trainerSha256: environment.TRAINER_SHA256,
       trainingImage: environment.TRAINING_IMAGE,
       artifactsBucket: environment.ARTIFACTS_BUCKET,

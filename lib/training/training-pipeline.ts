@@ -139,7 +139,7 @@ export class TrainingPipeline extends Construct {
     });
     const planTraining = this.task('PlanTraining', steps.planTraining, '$.plan', {
       runId,
-      snapshotId: JsonPath.stringAt('$.snapshot.snapshotId'),
+      contentHash: JsonPath.stringAt('$.snapshot.contentHash'),
     });
     const buildFeatures = this.task('BuildFeatures', steps.buildFeatures, '$.features', {
       runId,

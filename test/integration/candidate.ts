@@ -1,6 +1,6 @@
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
-import { snapshotId } from '../../core/datasets/snapshot.ts';
+import { contentHash, snapshotId } from '../../core/datasets/snapshot.ts';
 import { defineModel, modelHash } from '../../core/model/define-model.ts';
 import type { Evaluation } from '../../core/training/evaluation.ts';
 import { hyperparametersOf, trainingId } from '../../core/training/training-plan.ts';
@@ -46,7 +46,7 @@ export async function putCandidate(
     ],
   };
   const snapshot = snapshotId(manifest);
-  const identity = { snapshotId: snapshot, modelHash: modelHash(definition) };
+  const identity = { contentHash: contentHash(manifest), modelHash: modelHash(definition) };
   const id = trainingId({ ...identity, trainerSha256, trainingImage });
   const features = `features/${model}/${snapshot}`;
   const job = `jobs/${model}/${id}/${model}-job/output/model/`;
@@ -73,5 +73,5 @@ export async function putCandidate(
   await artifacts.putJson(`${job}metrics.json`, { train: { logloss: 0.5 }, rounds: 10 });
   await artifacts.putJson(event.evaluationKey, evaluation);
   await artifacts.put(`checkpoints/${model}/${id}/checkpoint-1`, 'state');
-  return { definition, event };
+  return { definition, event, contentHash: contentHash(manifest) };
 }

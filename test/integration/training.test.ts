@@ -159,7 +159,7 @@ async function aTrainedRun(model: string, seed = 1) {
       {
         definition,
         runId,
-        snapshotId: event.snapshotId,
+        contentHash: candidate.contentHash,
         trainerSha256,
         trainingImage,
         artifactsBucket: artifacts.bucket,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cellRules } from '../../core/datasets/cell-rules.ts';
 import { snapshotContent } from '../../core/datasets/landing.ts';
 import { quarantineKey, quarantineMessage } from '../../core/datasets/quarantine.ts';
-import { snapshotId } from '../../core/datasets/snapshot.ts';
+import { contentHash, snapshotId } from '../../core/datasets/snapshot.ts';
 import { checkSides } from '../../core/datasets/split-checks.ts';
 import type { FileReport, ValidationReport } from '../../core/datasets/validation-report.ts';
 import { defineModel } from '../../core/model/define-model.ts';
@@ -68,6 +68,16 @@ describe("a snapshot's content", () => {
     const id = snapshotId({ model: 'churn', files: [file] });
     expect(snapshotId({ files: [{ ...file }], model: 'churn' })).toBe(id);
     expect(snapshotId({ model: 'churn', files: [{ ...file, versionId: 'w' }] })).not.toBe(id);
+  });
+
+  it('has the same content when a file is dropped again unchanged, and another when it is not', () => {
+    const file = { key: 'k', versionId: 'v', sha256: sha('1'), bytes: 1, rows: 1 };
+    const content = contentHash({ model: 'churn', files: [file] });
+    expect(contentHash({ model: 'churn', files: [{ ...file, versionId: 'w' }] })).toBe(content);
+    expect(contentHash({ model: 'churn', files: [{ ...file, sha256: sha('2') }] })).not.toBe(
+      content,
+    );
+    expect(contentHash({ model: 'churn', files: [file, { ...file, key: 'l' }] })).not.toBe(content);
   });
 });
 

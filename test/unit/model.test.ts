@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson, hashOf } from '../../core/canonical-json.ts';
-import { defineModel, type ModelDefinitionInput, modelHash } from '../../core/model/define-model.ts';
+import {
+  defineModel,
+  type ModelDefinitionInput,
+  modelHash,
+} from '../../core/model/define-model.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 
@@ -48,12 +52,15 @@ describe('defineModel', () => {
     expect(problems).toHaveLength(2);
   });
 
-  it.each(['monitoring', 'retraining'])('refuses the section %s, which is not available', (section) => {
-    const [problem] = problemsOf({ ...aModelDefinition(), [section]: { schedule: 'hourly' } });
-    expect(problem).toContain(section);
-    expect(problem).toContain('not available');
-    expect(problem).toContain('remove it');
-  });
+  it.each(['monitoring', 'retraining'])(
+    'refuses the section %s, which is not available',
+    (section) => {
+      const [problem] = problemsOf({ ...aModelDefinition(), [section]: { schedule: 'hourly' } });
+      expect(problem).toContain(section);
+      expect(problem).toContain('not available');
+      expect(problem).toContain('remove it');
+    },
+  );
 
   it.each([
     ['a section', { ...aModelDefinition(), colour: 'blue' }, 'colour'],
@@ -75,7 +82,11 @@ describe('defineModel', () => {
   });
 
   it.each([
-    ['a label that is no column', { data: { ...aModelDefinition().data, label: 'gone' } }, 'data.label'],
+    [
+      'a label that is no column',
+      { data: { ...aModelDefinition().data, label: 'gone' } },
+      'data.label',
+    ],
     [
       'the label as a feature',
       { features: { declared: { left: { transform: 'numeric', column: 'left' } } } },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { canonicalJson, sha256 } from '../../core/canonical-json.ts';
-import { snapshotId } from '../../core/datasets/snapshot.ts';
+import { contentHash, snapshotId } from '../../core/datasets/snapshot.ts';
 import { defineModel, modelHash } from '../../core/model/define-model.ts';
 import { LineageIncompleteError } from '../../core/registry/errors.ts';
 import { Lineage } from '../../core/registry/records.ts';
@@ -30,7 +30,7 @@ const evaluation: Evaluation = {
 const evidence: LineageEvidence = {
   definition,
   trainingId: trainingId({
-    snapshotId: snapshotId(manifest),
+    contentHash: contentHash(manifest),
     modelHash: modelHash(definition),
     trainerSha256,
     trainingImage,

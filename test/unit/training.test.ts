@@ -376,7 +376,7 @@ describe('the plan of a training', () => {
   const input = {
     definition,
     runId: runName(definition.name, at(3_661), 'abcdef0123'),
-    snapshotId: 'a'.repeat(64),
+    contentHash: 'a'.repeat(64),
     trainerSha256: 'b'.repeat(64),
     trainingImage: 'xgboost:1',
     artifactsBucket: 'artifacts',
@@ -389,7 +389,7 @@ describe('the plan of a training', () => {
     expect(other).toEqual({ ...plan, trainingJobName: other.trainingJobName });
     expect(other.trainingJobName).not.toBe(plan.trainingJobName);
     for (const change of [
-      { snapshotId: 'c'.repeat(64) },
+      { contentHash: 'c'.repeat(64) },
       { trainerSha256: 'c'.repeat(64) },
       { trainingImage: 'xgboost:2' },
       { definition: defineModel(aModelDefinition({ description: 'another' })) },
