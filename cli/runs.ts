@@ -200,6 +200,12 @@ const outcomes: Readonly<Record<NonNullable<Run['outcome']>, string>> = {
   no_data: 'there is no data; drop files first',
 };
 
+/** What to do about a run that failed. */
+const adviceFor = (run: Run): string[] =>
+  failedStatuses.has(run.status)
+    ? [`  \`slipway logs ${run.runId}\` shows why; \`slipway retry ${run.runId}\` goes on there`]
+    : [];
+
 /** A run in a few lines. */
 export function describeRun(run: Run): string[] {
   const good = exitCodeOf(run) === exitCodes.done;
@@ -209,9 +215,6 @@ export function describeRun(run: Run): string[] {
   return [
     `${run.runId}  ${styled(run.status === 'RUNNING' ? 'yellow' : good ? 'green' : 'red', status)}${end}${version}`,
     ...run.reasons.map((reason) => `  ${reason}`),
-    ...(failedStatuses.has(run.status)
-      ? [`  \`slipway logs ${run.runId}\` shows why; \`slipway retry ${run.runId}\` goes on there`]
-      : []),
   ];
 }
 
@@ -259,6 +262,7 @@ export async function reportRun(
   const findings = await findingsOf(deployment, run);
   terminal.result({ ...run, seconds: spent, findings }, [
     ...describeRun(run),
+    ...adviceFor(run),
     ...findings.flatMap(describeFile),
   ]);
   return exitCodeOf(run);

@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { plainCommand } from '../command.ts';
-import { exitCodes } from '../command-error.ts';
-import { runDemo } from '../demo/demo.ts';
+import { describeError, exitCodes } from '../command-error.ts';
+import { runDemo, setTheScene } from '../demo/demo.ts';
 import { reportLines } from '../demo/report.ts';
 import { processTerminal } from '../terminal.ts';
-import { addressLines, untilStopped } from './local.ts';
+import { untilStopped } from './local.ts';
 
 interface Options {
   readonly json: boolean;
@@ -33,17 +33,22 @@ export const demoCommand = (): Command =>
     .option('--rows <number>', 'how many of them', wholeNumber(1, 100_000), 10_000)
     .option('--report <file>', 'where the report goes as JSON', 'demo-report.json')
     .option('--keep', 'leave the laptop cloud running until Ctrl-C', false)
-    .action(async ({ json, seed, rows, report: file, keep }: Options) => {
+    .action(async ({ json, report: file, keep, ...options }: Options) => {
       const terminal = processTerminal(json);
-      const { report, port, stop } = await runDemo(terminal, { seed, rows });
-      const path = resolve(file);
-      writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
-      terminal.result(report, [...reportLines(report), '', `The report is in ${path}.`]);
-      const failed = report.checks.some(({ passed }) => !passed);
-      process.exitCode = failed ? exitCodes.failed : exitCodes.done;
-      if (keep) {
-        for (const line of await addressLines(port)) terminal.note(line);
-        await untilStopped();
+      const { laptop, deploySeconds } = await setTheScene(terminal);
+      const { port } = laptop.running;
+      try {
+        const report = await runDemo(terminal, { ...options, port, deploySeconds });
+        const path = resolve(file);
+        writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
+        terminal.result(report, [...reportLines(report), '', `The report is in ${path}.`]);
+        const failed = report.checks.some(({ passed }) => !passed);
+        process.exitCode = failed ? exitCodes.failed : exitCodes.done;
+      } catch (error) {
+        if (!keep) throw error;
+        terminal.note(`slipway: ${describeError(error)}`);
+      } finally {
+        if (keep) await untilStopped(terminal, port);
+        await laptop.stop();
       }
-      await stop();
     });

@@ -3,10 +3,10 @@ import { baseUrlOf } from '../api-client.ts';
 import { plainCommand } from '../command.ts';
 import { openDeployment } from '../deployment.ts';
 import { startLaptop } from '../laptop.ts';
-import { processTerminal, styled } from '../terminal.ts';
+import { processTerminal, styled, type Terminal } from '../terminal.ts';
 
 /** What one can do with a laptop cloud that was just started. */
-export async function addressLines(port: number): Promise<string[]> {
+async function addressLines(port: number): Promise<string[]> {
   const deployment = await openDeployment({ env: 'local', cloud: String(port) });
   const model = deployment.models[0] ?? '<model>';
   return [
@@ -27,12 +27,14 @@ export async function addressLines(port: number): Promise<string[]> {
   ];
 }
 
-/** Resolves never: a signal ends the process. */
-export const untilStopped = (): Promise<never> =>
-  new Promise(() => {
+/** Says what one can do with a laptop cloud. Never resolves: a signal ends the process. */
+export async function untilStopped({ note }: Pick<Terminal, 'note'>, port: number): Promise<never> {
+  for (const line of await addressLines(port)) note(line);
+  return new Promise(() => {
     // A pending promise alone would not keep the process.
-    setInterval(() => undefined, 1 << 30);
+    setInterval(() => undefined, 2 ** 30);
   });
+}
 
 export const localCommand = (): Command =>
   plainCommand({
@@ -41,8 +43,7 @@ export const localCommand = (): Command =>
     examples: ['slipway local', 'slipway local --json'],
   }).action(async ({ json }: { json: boolean }) => {
     const terminal = processTerminal(json);
-    const { running } = await startLaptop(terminal);
-    const { endpoint, port, pid, logFile } = running;
-    terminal.result({ endpoint, port, pid, logFile }, await addressLines(port));
-    await untilStopped();
+    const { endpoint, port, pid, logFile } = (await startLaptop(terminal)).running;
+    if (json) terminal.result({ endpoint, port, pid, logFile }, []);
+    await untilStopped(terminal, port);
   });

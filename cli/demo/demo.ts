@@ -6,13 +6,13 @@ import { openApi } from '../api-client.ts';
 import { CommandError, exitCodes } from '../command-error.ts';
 import { type Deployment, openDeployment } from '../deployment.ts';
 import { uploadFiles } from '../drop-files.ts';
-import { startLaptop } from '../laptop.ts';
+import { type Laptop, startLaptop } from '../laptop.ts';
 import { verifyLineage } from '../lineage.ts';
 import { askForRun, describeRun, followRun, person } from '../runs.ts';
 import { seconds, styled, type Terminal, withProgress } from '../terminal.ts';
 import { type Flight, sampleMarch, writeBrokenFile, writeTrainingFiles } from './flights.ts';
 import { orderInterruption, tellTraining } from './interruption.ts';
-import { type DemoReport, type Findings, makeReport } from './report.ts';
+import { type DemoReport, makeReport } from './report.ts';
 import { readServed } from './served.ts';
 import { sendFlights, sendLabels, type Traffic } from './traffic.ts';
 
@@ -22,13 +22,6 @@ const maximumRows = 50;
 export interface DemoOptions {
   readonly seed: number;
   readonly rows: number;
-}
-
-export interface Demo {
-  readonly report: DemoReport;
-  readonly port: number;
-  /** Ends the laptop cloud. */
-  readonly stop: () => Promise<void>;
 }
 
 type Scene = Pick<Terminal, 'note'> & { readonly deployment: Deployment; readonly folder: string };
@@ -170,37 +163,32 @@ async function serve(scene: Scene, { rows, seed }: DemoOptions) {
   return { traffic, served, quarantine: { ...quarantine, requestsMeanwhile } };
 }
 
-/** The whole demo, from nothing; the laptop cloud is left running for the caller to stop. */
-export async function runDemo(
+/** Step 1: the laptop cloud and its stacks, with the seconds they took. */
+export async function setTheScene(
   terminal: Pick<Terminal, 'note'>,
-  options: DemoOptions,
-): Promise<Demo> {
+): Promise<{ laptop: Laptop; deploySeconds: number }> {
+  title(terminal, '1. The laptop cloud and its stacks');
   const startedAt = performance.now();
-  const elapsed = () => (performance.now() - startedAt) / 1_000;
+  const laptop = await startLaptop(terminal);
+  return { laptop, deploySeconds: (performance.now() - startedAt) / 1_000 };
+}
+
+/** Steps 2 to 4, on a laptop cloud that was just deployed. */
+export async function runDemo(
+  { note }: Pick<Terminal, 'note'>,
+  { port, deploySeconds, ...options }: DemoOptions & { port: number; deploySeconds: number },
+): Promise<DemoReport> {
+  const startedAt = performance.now();
   const folder = mkdtempSync(join(tmpdir(), 'slipway-demo-'));
   const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', removeFolder);
-  title(terminal, '1. The laptop cloud and its stacks');
-  const laptop = await startLaptop(terminal);
   try {
-    const { port } = laptop.running;
-    const deploySeconds = elapsed();
     const deployment = await openDeployment({ env: 'local', cloud: String(port) });
-    const scene: Scene = { note: terminal.note, deployment, folder };
+    const scene: Scene = { note, deployment, folder };
     const trained = await trainFirstVersion(scene);
     const served = await serve(scene, options);
-    const found: Findings = {
-      model,
-      ...options,
-      deploySeconds,
-      ...trained,
-      ...served,
-      totalSeconds: elapsed(),
-    };
-    return { report: makeReport(found), port, stop: () => laptop.stop() };
-  } catch (error) {
-    await laptop.stop();
-    throw error;
+    const totalSeconds = deploySeconds + (performance.now() - startedAt) / 1_000;
+    return makeReport({ model, ...options, deploySeconds, totalSeconds, ...trained, ...served });
   } finally {
     removeFolder();
     process.off('exit', removeFolder);

@@ -1,6 +1,5 @@
 // `slipway` as a user runs it: a process, its output, its exit code.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -22,10 +21,11 @@ export interface Started {
   interrupt(): void;
 }
 
-/** Starts a command in a folder of its own, as the leader of a process group. */
+/** Starts a command as the leader of a process group. */
 export function startSlipway(args: readonly string[]): Started {
   const child = spawn(process.execPath, [script, ...args], {
-    cwd: mkdtempSync(join(tmpdir(), 'slipway-e2e-')),
+    // Not the repository: a user calls it from anywhere.
+    cwd: tmpdir(),
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
