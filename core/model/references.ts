@@ -36,6 +36,20 @@ function checkData({ data }: Sections, report: Report): void {
   }
 }
 
+/** Features become columns of a table whose names differ by more than case. */
+function checkFeatureNames({ features }: Sections, report: Report): void {
+  const seen = new Map<string, string>();
+  for (const name of Object.keys(features.declared)) {
+    const path = ['features', 'declared', name];
+    const twin = seen.get(name.toLowerCase());
+    if (twin) report(path, `differs from ${twin} only by case; rename one of them`);
+    if (name === '__label' || name === '__row') {
+      report(path, 'this name is taken by the platform; rename the feature');
+    }
+    seen.set(name.toLowerCase(), name);
+  }
+}
+
 function checkFeatures({ data, features }: Sections, report: Report): void {
   for (const [name, feature] of Object.entries(features.declared)) {
     const path = ['features', 'declared', name, 'column'];
@@ -101,6 +115,7 @@ function checkEvaluation({ data, evaluation }: Sections, report: Report): void {
 export function checkReferences(sections: Sections, context: z.RefinementCtx<unknown>): void {
   const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
   checkData(sections, report);
+  checkFeatureNames(sections, report);
   checkFeatures(sections, report);
   checkEvaluation(sections, report);
 }

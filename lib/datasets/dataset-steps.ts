@@ -36,7 +36,7 @@ export class DatasetSteps extends Construct {
       contract: TakeSnapshotEnvironment,
       environment: { DATA_BUCKET: data.bucketName, REGISTRY_TABLE: context.registry.tableName },
     });
-    grantListing(this.takeSnapshot, data, [`landing/${name}/`]);
+    grantListing(this.takeSnapshot, data, [`landing/${name}/`, `snapshots/${name}/`]);
     grantObjects(this.takeSnapshot, data, ['read'], [`landing/${name}/`, `snapshots/${name}/`]);
     grantObjects(this.takeSnapshot, data, ['write'], [`snapshots/${name}/`]);
     grantRegistry(this.takeSnapshot, context.registry, 'write');
@@ -66,7 +66,11 @@ export class DatasetSteps extends Construct {
         NOTIFICATION_TOPIC_ARN: context.notifications.topicArn,
       },
     });
-    grantListing(this.quarantineFiles, data, [`quarantine/${name}/`, `landing/${name}/`]);
+    grantListing(this.quarantineFiles, data, [
+      `quarantine/${name}/`,
+      `landing/${name}/`,
+      `reports/${name}/`,
+    ]);
     grantObjects(
       this.quarantineFiles,
       data,

@@ -93,6 +93,23 @@ describe('defineModel', () => {
       'not known at prediction time',
     ],
     [
+      'features whose names differ only by case',
+      {
+        features: {
+          declared: {
+            age: { transform: 'numeric', column: 'age' },
+            Age: { transform: 'isMissing', column: 'age' },
+          },
+        },
+      },
+      'differs from age only by case',
+    ],
+    [
+      "a feature with one of the platform's names",
+      { features: { declared: { __row: { transform: 'numeric', column: 'age' } } } },
+      'taken by the platform',
+    ],
+    [
       'a transform that does not fit its column',
       { features: { declared: { plan: { transform: 'dayOfWeek', column: 'plan' } } } },
       'dayOfWeek takes a column of type timestamp',
