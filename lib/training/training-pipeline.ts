@@ -68,6 +68,14 @@ export class PipelineName {
 
 type Payload = Record<string, unknown>;
 const runId = JsonPath.stringAt('$.runId');
+const trainingId = JsonPath.stringAt('$.plan.trainingId');
+const snapshot = (field: string): string => JsonPath.stringAt(`$.snapshot.${field}`);
+const feature = (field: string): string => JsonPath.stringAt(`$.features.${field}`);
+const quarantined: Payload = {
+  runId,
+  outcome: 'quarantined',
+  reasons: JsonPath.array(JsonPath.format('see {}', JsonPath.stringAt('$.quarantine.reportKey'))),
+};
 
 /**
  * A model's pipeline: from what lies in landing to the version that is live. Expected outcomes are
@@ -79,6 +87,7 @@ export class TrainingPipeline extends Construct {
   private readonly steps: PipelineSteps;
   /** The states that a retry can enter at: every one that does something. */
   private readonly entrances: State[] = [];
+  private ended?: Succeed;
 
   constructor(scope: Construct, id: string, props: TrainingPipelineProps) {
     super(scope, id);
@@ -105,10 +114,7 @@ export class TrainingPipeline extends Construct {
   }
 
   private definition(job: TrainingJob): IChainable {
-    const ended = new Succeed(this, 'Ended');
-    const finish = (id: string, payload: Payload) =>
-      this.task(id, this.steps.finishRun, '$.finish', payload).next(ended);
-    const first = this.states(job, finish);
+    const first = this.datasets(this.training(job, this.delivery()));
     const entry = new Choice(this, 'EnterAt', {
       comment: 'A retry enters where the failed run left',
     });
@@ -121,50 +127,99 @@ export class TrainingPipeline extends Construct {
     return Chain.start(entry.otherwise(first));
   }
 
-  /** Builds all states and returns the first. */
-  private states(job: TrainingJob, finish: (id: string, payload: Payload) => Chain): State {
+  /** From the drop to data that holds its rules; what does not is put aside and looked at no more. */
+  private datasets(planTraining: State): State {
     const { steps } = this;
-    const plan = (field: string) => JsonPath.stringAt(`$.plan.${field}`);
-    const feature = (field: string) => JsonPath.stringAt(`$.features.${field}`);
-
     const awaitQuiet = this.task('AwaitQuiet', steps.awaitQuiet, '$.quiet', { runId });
     const takeSnapshot = this.task('TakeSnapshot', steps.takeSnapshot, '$.snapshot', { runId });
     const validate = this.task('ValidateSnapshot', steps.validateSnapshot, '$.validation', {
       runId,
-      manifestKey: JsonPath.stringAt('$.snapshot.manifestKey'),
+      manifestKey: snapshot('manifestKey'),
     });
     const quarantine = this.task('QuarantineFiles', steps.quarantineFiles, '$.quarantine', {
       runId,
       reportKey: JsonPath.stringAt('$.validation.reportKey'),
     });
+    const wait = new Wait(this, 'WaitForQuiet', { time: WaitTime.duration(Duration.seconds(5)) });
+    awaitQuiet.next(
+      new Choice(this, 'IsQuiet')
+        .when(Condition.booleanEquals('$.quiet.settled', true), takeSnapshot)
+        .otherwise(wait.next(awaitQuiet)),
+    );
+    const isEmpty = Condition.stringEquals('$.snapshot.outcome', 'empty');
+    takeSnapshot.next(
+      new Choice(this, 'IsThereData')
+        .when(
+          Condition.and(isEmpty, Condition.isPresent('$.quarantine')),
+          this.finish('FinishQuarantinedAll', quarantined),
+        )
+        .when(isEmpty, this.finish('FinishNoData', { runId, outcome: 'no_data' }))
+        .otherwise(validate),
+    );
+    validate.next(
+      new Choice(this, 'IsDataValid')
+        .when(Condition.stringEquals('$.validation.outcome', 'valid'), planTraining)
+        .otherwise(quarantine.next(takeSnapshot)),
+    );
+    return awaitQuiet;
+  }
+
+  /** From valid data to a candidate that may become a version. */
+  private training(job: TrainingJob, registerVersion: State): State {
+    const { steps } = this;
     const planTraining = this.task('PlanTraining', steps.planTraining, '$.plan', {
       runId,
-      contentHash: JsonPath.stringAt('$.snapshot.contentHash'),
+      contentHash: snapshot('contentHash'),
     });
     const buildFeatures = this.task('BuildFeatures', steps.buildFeatures, '$.features', {
       runId,
-      snapshotId: JsonPath.stringAt('$.snapshot.snapshotId'),
-      manifestKey: JsonPath.stringAt('$.snapshot.manifestKey'),
+      snapshotId: snapshot('snapshotId'),
+      manifestKey: snapshot('manifestKey'),
     });
     const train = job.state('Train');
     this.entrances.push(train);
     const evaluate = this.task('EvaluateCandidate', steps.evaluateCandidate, '$.evaluation', {
       runId,
-      trainingId: plan('trainingId'),
+      trainingId,
       modelArtifacts: JsonPath.stringAt('$.train.ModelArtifacts'),
       holdoutKey: feature('holdoutKey'),
       trainUri: feature('trainUri'),
       featuresKey: feature('featuresKey'),
     });
+    planTraining.next(
+      new Choice(this, 'IsTrainingNew')
+        .when(Condition.stringEquals('$.plan.decision', 'train'), buildFeatures)
+        .when(Condition.isPresent('$.quarantine'), this.finish('FinishQuarantined', quarantined))
+        .otherwise(this.finish('FinishUnchanged', { runId, outcome: 'unchanged', trainingId })),
+    );
+    buildFeatures.next(train).next(evaluate);
+    evaluate.next(
+      new Choice(this, 'IsCandidateGoodEnough')
+        .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), registerVersion)
+        .otherwise(
+          this.finish('FinishRejected', {
+            runId,
+            outcome: 'rejected',
+            reasons: JsonPath.listAt('$.evaluation.reasons'),
+            trainingId,
+          }),
+        ),
+    );
+    return planTraining;
+  }
+
+  /** From a candidate to the version that answers. */
+  private delivery(): State {
+    const { steps } = this;
     const register = this.task('RegisterVersion', steps.registerVersion, '$.registration', {
       runId,
-      trainingId: plan('trainingId'),
+      trainingId,
       trainingJobName: JsonPath.stringAt('$.train.TrainingJobName'),
       hyperparameters: JsonPath.objectAt('$.plan.hyperparameters'),
       modelArtifacts: JsonPath.stringAt('$.train.ModelArtifacts'),
       evaluationKey: JsonPath.stringAt('$.evaluation.evaluationKey'),
-      snapshotId: JsonPath.stringAt('$.snapshot.snapshotId'),
-      manifestKey: JsonPath.stringAt('$.snapshot.manifestKey'),
+      snapshotId: snapshot('snapshotId'),
+      manifestKey: snapshot('manifestKey'),
       specHash: feature('specHash'),
       featuresKey: feature('featuresKey'),
       signatureKey: feature('signatureKey'),
@@ -173,76 +228,17 @@ export class TrainingPipeline extends Construct {
     const version = JsonPath.numberAt('$.registration.version');
     const stage = this.task('StageVersion', steps.stageVersion, '$.staged', { runId, version });
     const promote = this.task('PromoteVersion', steps.promoteVersion, '$.live', { runId, version });
-
-    const wait = new Wait(this, 'WaitForQuiet', { time: WaitTime.duration(Duration.seconds(5)) });
-    awaitQuiet.next(
-      new Choice(this, 'IsQuiet')
-        .when(Condition.booleanEquals('$.quiet.settled', true), takeSnapshot)
-        .otherwise(wait.next(awaitQuiet)),
-    );
-    takeSnapshot.next(
-      new Choice(this, 'IsThereData')
-        .when(
-          Condition.and(
-            Condition.stringEquals('$.snapshot.outcome', 'empty'),
-            Condition.isPresent('$.quarantine'),
-          ),
-          finish('FinishQuarantinedAll', this.quarantined()),
-        )
-        .when(
-          Condition.stringEquals('$.snapshot.outcome', 'empty'),
-          finish('FinishNoData', { runId, outcome: 'no_data' }),
-        )
-        .otherwise(validate),
-    );
-    validate.next(
-      new Choice(this, 'IsDataValid')
-        .when(Condition.stringEquals('$.validation.outcome', 'valid'), planTraining)
-        .otherwise(quarantine.next(takeSnapshot)),
-    );
-    planTraining.next(
-      new Choice(this, 'IsTrainingNew')
-        .when(Condition.stringEquals('$.plan.decision', 'train'), buildFeatures)
-        .when(Condition.isPresent('$.quarantine'), finish('FinishQuarantined', this.quarantined()))
-        .otherwise(
-          finish('FinishUnchanged', {
-            runId,
-            outcome: 'unchanged',
-            trainingId: plan('trainingId'),
-          }),
-        ),
-    );
-    buildFeatures.next(train).next(evaluate);
-    evaluate.next(
-      new Choice(this, 'IsCandidateGoodEnough')
-        .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), register)
-        .otherwise(
-          finish('FinishRejected', {
-            runId,
-            outcome: 'rejected',
-            reasons: JsonPath.listAt('$.evaluation.reasons'),
-            trainingId: plan('trainingId'),
-          }),
-        ),
-    );
-    const live = finish('FinishLive', {
-      runId,
-      outcome: 'live',
-      trainingId: plan('trainingId'),
-      version,
-    });
-    register.next(stage).next(promote).next(live);
-    return awaitQuiet;
+    register
+      .next(stage)
+      .next(promote)
+      .next(this.finish('FinishLive', { runId, outcome: 'live', trainingId, version }));
+    return register;
   }
 
-  private quarantined(): Payload {
-    return {
-      runId,
-      outcome: 'quarantined',
-      reasons: JsonPath.array(
-        JsonPath.format('see {}', JsonPath.stringAt('$.quarantine.reportKey')),
-      ),
-    };
+  /** A run's last step: its outcome is recorded and the lock freed. */
+  private finish(id: string, payload: Payload): Chain {
+    this.ended ??= new Succeed(this, 'Ended');
+    return this.task(id, this.steps.finishRun, '$.finish', payload).next(this.ended);
   }
 
   private task(id: string, step: IFunction, resultPath: string, payload: Payload): LambdaInvoke {
