@@ -3,10 +3,13 @@
 // Every part is skipped when the lock file it was made from has not changed since.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
+// Not a URL's pathname: in that, a space of the folder's name is %20.
+const thisFile = fileURLToPath(import.meta.url);
+const root = join(dirname(thisFile), '..');
 const minimumNode = 20;
 const minimumPython = [3, 11];
 
@@ -185,7 +188,7 @@ export async function runScript(script, args) {
   }
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) {
+if (process.argv[1] && realpathSync(process.argv[1]) === thisFile) {
   const [script, ...args] = process.argv.slice(2);
   if (script) await runScript(script, args);
   else await setUp();
