@@ -4,7 +4,7 @@ import type { S3Objects } from '../adapters/s3-objects.ts';
 import { usageError } from './command-error.ts';
 import { seconds, type Terminal, withProgress } from './terminal.ts';
 
-const formats = ['.csv', '.json', '.jsonl', '.ndjson', '.parquet'];
+const formats = ['.csv', '.csv.gz', '.jsonl', '.jsonl.gz', '.ndjson', '.ndjson.gz', '.parquet'];
 
 /** @throws CommandError naming every file that is missing or of another format, and equal names. */
 export function checkFiles(files: readonly string[]): void {

@@ -155,7 +155,8 @@ describe('files to drop', () => {
     expect(() => checkFiles([join(folder, 'none.csv')])).toThrow(/there is no file .*none\.csv/);
     expect(() => checkFiles([file('a.xlsx')])).toThrow(/unknown format; files end in \.csv/);
     expect(() => checkFiles([file('a.csv'), join(folder, '.', 'a.csv')])).toThrow(/named a\.csv/);
-    expect(() => checkFiles([file('a.csv'), file('b.parquet')])).not.toThrow();
+    expect(() => checkFiles([file('a.json')])).toThrow(/unknown format/);
+    expect(() => checkFiles([file('a.csv'), file('b.parquet'), file('c.CSV.gz')])).not.toThrow();
   });
 });
 
