@@ -37,6 +37,14 @@ export const Column = z
         });
       }
     }
+    const wanted = column.type === 'string' ? 'string' : 'number';
+    if (column.allowed && column.type !== 'string' && column.type !== 'integer') {
+      const message = `only string and integer columns have allowed values; this one is a ${column.type}`;
+      context.addIssue({ code: 'custom', path: ['allowed'], message });
+    } else if (column.allowed?.some((value) => typeof value !== wanted)) {
+      const message = `the allowed values of this ${column.type} column must be ${wanted}s`;
+      context.addIssue({ code: 'custom', path: ['allowed'], message });
+    }
     if (
       column.minimum !== undefined &&
       column.maximum !== undefined &&

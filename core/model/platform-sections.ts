@@ -2,6 +2,14 @@ import { z } from 'zod';
 
 const HyperparameterValue = z.union([z.string().max(2500), z.number(), z.boolean()]);
 
+/** Hyperparameter that the platform sets → where a model says it instead. */
+const saidElsewhere: Readonly<Record<string, string>> = {
+  trainer: 'training.trainer',
+  task: 'evaluation.task',
+  seed: 'training.seed',
+  checkpoint_interval_seconds: 'training.checkpointIntervalSeconds',
+};
+
 /** SageMaker's limits: 100 hyperparameters, keys of 256 characters, values of 2,500. */
 export const TrainingSection = z
   .strictObject({
@@ -9,6 +17,12 @@ export const TrainingSection = z
     hyperparameters: z
       .record(z.string().max(256), HyperparameterValue)
       .refine((values) => Object.keys(values).length <= 80, { error: 'at most 80 hyperparameters' })
+      .superRefine((values, context) => {
+        for (const name of Object.keys(values).filter((key) => Object.hasOwn(saidElsewhere, key))) {
+          const message = `the platform sets it; remove it here and use ${saidElsewhere[name]}`;
+          context.addIssue({ code: 'custom', path: [name], message });
+        }
+      })
       .default({}),
     instanceType: z
       .string()

@@ -36,7 +36,7 @@ export const trainingPrefixes = (model: string, id: string) => ({
 export const trainingJobName = (model: string, id: string, runId: string): string =>
   `${model}-${id.slice(0, 8)}-${runId.slice(runId.lastIndexOf('-') + 1)}`;
 
-/** SageMaker's hyperparameters are texts; what the platform sets wins over the user's of that name. */
+/** SageMaker's hyperparameters are texts. A definition names none of those that the platform sets. */
 export function hyperparametersOf({
   training,
   evaluation,

@@ -43,6 +43,22 @@ describe('defineModel', () => {
     expect(problem).toContain('ml.m5.xlarge');
   });
 
+  it('refuses a hyperparameter that the platform sets, and says where it belongs', () => {
+    const [problem] = problemsOf(
+      aModelDefinition({ training: { trainer: 'xgboost', hyperparameters: { seed: 9 } } }),
+    );
+    expect(problem).toMatch(/^training\.hyperparameters\.seed: .*training\.seed \(received 9\)$/);
+  });
+
+  it.each([
+    [{ type: 'boolean', allowed: [1] }, /only string and integer columns/],
+    [{ type: 'integer', allowed: ['1'] }, /integer column must be numbers/],
+  ])('refuses allowed values that no row could have: %o', (column, message) => {
+    const { data, ...rest } = aModelDefinition();
+    const columns = { ...data.columns, planted: column };
+    expect(problemsOf({ ...rest, data: { ...data, columns } })[0]).toMatch(message);
+  });
+
   it('names every problem, not only the first', () => {
     const problems = problemsOf({
       ...aModelDefinition(),

@@ -410,8 +410,8 @@ describe('the plan of a training', () => {
     expect(name.endsWith('-abcdef')).toBe(true);
   });
 
-  it('gives hyperparameters as texts, and the platform’s own over the user’s', () => {
-    const hyperparameters = { num_round: 10, verbose: true, seed: 99 };
+  it('gives hyperparameters as texts, and adds the platform’s own', () => {
+    const hyperparameters = { num_round: 10, verbose: true };
     const training = { trainer: 'xgboost', hyperparameters, seed: 7 } as const;
     expect(hyperparametersOf(defineModel(aModelDefinition({ training })))).toEqual({
       num_round: '10',
