@@ -1,11 +1,14 @@
-import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { readEnvironment } from '../config/environments.ts';
+import { readModels } from '../config/models.ts';
 import { slipwayApp } from '../lib/stacks/slipway-app.ts';
 
-const root = join(import.meta.dirname, '..');
-const files = globSync('models/*/model.ts', { cwd: root }).sort();
-const models = await Promise.all(
-  files.map(async (file) => (await import(join(root, file))).default),
-);
-slipwayApp(readEnvironment(process.env), models, process.env['CDK_DEFAULT_ACCOUNT']).synth();
+try {
+  const models = await readModels(join(import.meta.dirname, '..'));
+  slipwayApp(readEnvironment(process.env), models, process.env['CDK_DEFAULT_ACCOUNT']).synth();
+} catch (error) {
+  // What a person wrote is wrong: where, and how to mend it, is all they need.
+  if (!(error instanceof Error && error.name === 'InvalidDocumentError')) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}
