@@ -28,6 +28,8 @@ const tokenErrors = [
   errors.JOSEAlgNotAllowed,
   errors.JOSENotSupported,
   errors.JWKSNoMatchingKey,
+  // The token names no key and several would do.
+  errors.JWKSMultipleMatchingKeys,
 ];
 
 /** Makes the check of JSON Web Tokens of one issuer. */
