@@ -66,7 +66,13 @@ export class Endpoint extends Construct {
       ['write'],
       [`predictions/${model.name}/`, `predictions-failed/${model.name}/`],
     );
-    grantListing(role, data, [`predictions/${model.name}/`]);
+    grantListing(role, data, [`predictions/${model.name}/`, `predictions-failed/${model.name}/`]);
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['s3:GetBucketLocation', 's3:ListBucketMultipartUploads'],
+        resources: [data.bucketArn],
+      }),
+    );
     const log = new CfnDeliveryStream(this, 'PredictionLog', {
       deliveryStreamType: 'DirectPut',
       deliveryStreamEncryptionConfigurationInput: { keyType: 'AWS_OWNED_CMK' },

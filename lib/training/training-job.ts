@@ -51,6 +51,7 @@ export class TrainingJob extends Construct {
       }),
     );
     grantListing(role, this.code.bucket, [this.code.s3ObjectKey]);
+    this.grantImage(role);
     explainWildcard(
       role,
       ':/aws/sagemaker/TrainingJobs:*',
@@ -59,7 +60,7 @@ export class TrainingJob extends Construct {
     explainWildcard(
       role,
       'Resource::*',
-      'PutMetricData knows no resources; the namespace is fixed',
+      'PutMetricData and GetAuthorizationToken know no resources; the namespace is fixed',
     );
     role.addToPolicy(
       new PolicyStatement({
@@ -82,6 +83,29 @@ export class TrainingJob extends Construct {
       }),
     );
     return role;
+  }
+
+  /** SageMaker pulls the image in the job's name, from AWS's registries too. */
+  private grantImage(role: Role): void {
+    const { partition } = Stack.of(this);
+    const image =
+      /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.[^/]+\/([^:@]+)/.exec(this.props.trainingImage) ?? [];
+    const [, account, region, repository] = image;
+    // Elsewhere than on AWS an image is a folder.
+    if (!repository) return;
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: [
+          'ecr:BatchCheckLayerAvailability',
+          'ecr:BatchGetImage',
+          'ecr:GetDownloadUrlForLayer',
+        ],
+        resources: [`arn:${partition}:ecr:${region}:${account}:repository/${repository}`],
+      }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({ actions: ['ecr:GetAuthorizationToken'], resources: ['*'] }),
+    );
   }
 
   /** The state. It reads $.plan and $.features and leaves the finished job's description at $.train. */

@@ -249,6 +249,13 @@ export class TrainingPipeline extends Construct {
       resultPath,
     });
     this.entrances.push(task);
+    // The account's concurrency was used up: a young account has 10 for all its functions.
+    task.addRetry({
+      errors: ['Lambda.TooManyRequestsException'],
+      interval: Duration.seconds(2),
+      maxAttempts: 8,
+      backoffRate: 2,
+    });
     // The function's environment died under it: every step can be run again.
     task.addRetry({
       errors: ['Runtime.ExitError', 'Lambda.Unknown'],

@@ -26,6 +26,10 @@ describe("the callers' API", () => {
     for (const { Properties } of methods) expect(Properties.AuthorizationType).toBe('AWS_IAM');
   });
 
+  it('may write its log in an account that never had an API', () => {
+    api.resourceCountIs('AWS::ApiGateway::Account', 1);
+  });
+
   it("says its own errors in the protocol's form", () => {
     for (const { Properties } of Object.values(
       api.findResources('AWS::ApiGateway::GatewayResponse'),

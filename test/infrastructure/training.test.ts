@@ -35,6 +35,24 @@ describe("a model's pipeline", () => {
     });
   });
 
+  it('may pull the image that it trains in', () => {
+    const policies = JSON.stringify(flightDelay.findResources('AWS::IAM::Policy'));
+    expect(policies).toContain(
+      '"Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Effect":"Allow","Resource":"arn:aws:ecr:eu-west-1:763104351884:repository/pytorch-training"',
+    );
+    expect(policies).toContain('ecr:GetAuthorizationToken');
+  });
+
+  it('runs a step again that found no free concurrency', () => {
+    const steps = Object.values(definition.States).filter(
+      ({ Type, Resource }) => Type === 'Task' && Resource !== train.Resource,
+    );
+    expect(steps.length).toBeGreaterThan(10);
+    for (const step of steps) {
+      expect(JSON.stringify(step['Retry'])).toContain('Lambda.TooManyRequestsException');
+    }
+  });
+
   it('can be entered again at every state that does something', () => {
     const tasks = Object.entries(definition.States).filter(([, { Type }]) => Type === 'Task');
     const entry = definition.States[definition.StartAt] as unknown as {
