@@ -26,7 +26,7 @@ STOPPED = "\0stopped"
 _logger = logging.getLogger("states")
 _changes = threading.Lock()
 _control: contextvars.ContextVar[Control | None] = contextvars.ContextVar("execution_control", default=None)
-_cleanups: contextvars.ContextVar[list | None] = contextvars.ContextVar("task_cleanups", default=None)
+_endings: contextvars.ContextVar["_Endings | None"] = contextvars.ContextVar("task_endings", default=None)
 _previous: contextvars.ContextVar[int] = contextvars.ContextVar("previous_event", default=1)
 _controls: dict[str, Control] = {}
 
@@ -61,19 +61,49 @@ def control() -> Control:
     return _control.get() or Control()
 
 
+class _Endings:
+    """What ends the work that one task started; whatever is added when the task is over is ended at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ends: list[Callable[[], None]] = []
+        self._over = False
+
+    def add(self, end: Callable[[], None]) -> None:
+        with self._lock:
+            if not self._over:
+                self._ends.append(end)
+                return
+        end()
+
+    def remove(self, end: Callable[[], None]) -> None:
+        with self._lock, contextlib.suppress(ValueError):
+            self._ends.remove(end)
+
+    def run(self) -> None:
+        with self._lock:
+            self._over, ends, self._ends = True, self._ends, []
+        for end in ends:
+            try:
+                end()
+            except Exception:
+                _logger.exception("a task could not be ended")
+
+
 @contextlib.contextmanager
 def on_stop(end: Callable[[], None]) -> Iterator[None]:
     """While the block runs, a stop of the execution or a timeout of the task calls ``end()``, from another thread."""
-    cleanups = _cleanups.get()
-    if cleanups is None:
+    endings = _endings.get()
+    if endings is None:
         yield
         return
-    cleanups.append(end)
+    endings.add(end)
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):
-            cleanups.remove(end)
+        # The block may have noticed the stop before run_task did: then the end is still to come.
+        if not control().stopped:
+            endings.remove(end)
 
 
 def run_task(call: Callable[[], object], timeout: float | None) -> object:
@@ -81,10 +111,10 @@ def run_task(call: Callable[[], object], timeout: float | None) -> object:
 
     @raises _ExecutionError States.Timeout, or STOPPED; whatever ``call`` raises.
     """
-    here, outcome, cleanups = control(), {}, []
+    here, outcome, endings = control(), {}, _Endings()
 
     def work() -> None:
-        _cleanups.set(cleanups)
+        _endings.set(endings)
         try:
             outcome["value"] = call()
         except BaseException as error:  # noqa: BLE001 - handed to the waiting thread, which raises it
@@ -95,15 +125,12 @@ def run_task(call: Callable[[], object], timeout: float | None) -> object:
     threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True).start()
     with here.condition:
         here.condition.wait_for(lambda: outcome or here.stopped, timeout)
+    if here.stopped or not outcome:
+        endings.run()
     if outcome:
         if "error" in outcome:
             raise outcome["error"]
         return outcome["value"]
-    for end in list(cleanups):
-        try:
-            end()
-        except Exception:
-            _logger.exception("a task could not be ended")
     here.check()
     raise sfn._ExecutionError("States.Timeout", f"The task did not end within {timeout:g} seconds.")
 
