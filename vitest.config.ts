@@ -15,6 +15,7 @@ const project = (name: string, testTimeout: number, rest: object = {}) => ({
 /** One project per folder of test/: what needs a laptop cloud waits longer, and shares the machine less. */
 export default defineConfig({
   test: {
+    globalSetup: 'test/temporary-folder.ts',
     projects: [
       project('unit', seconds(60)),
       // One process, so that an environment is synthesised once and not once per file.
