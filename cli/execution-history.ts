@@ -55,17 +55,25 @@ export function enteredStates(events: readonly HistoryEvent[]): EnteredState[] {
   return states;
 }
 
-/** What made an execution fail: the last failure of a task, else the execution's own. */
+/**
+ * What made an execution fail: the last failure of the state it was in, else the execution's own. A
+ * failure that was retried with success, or before somebody stopped the execution, is not it.
+ */
 export function failureOf(events: readonly HistoryEvent[]): ExecutionFailure | undefined {
   const failing = events.filter((event) => detailOf(event) !== undefined);
-  const failure = failing.findLast(({ type }) => !type?.startsWith('Execution')) ?? failing.at(-1);
   const end = failing.findLast(({ type }) => type?.startsWith('Execution'));
-  if (!failure || !end) return undefined;
-  const before = events.slice(0, events.indexOf(failure) + 1);
-  const details = detailOf(failure);
+  if (!end) return undefined;
+  const entered = events.findLastIndex((event) => event.stateEnteredEventDetails !== undefined);
+  const ofTheState =
+    end.type === 'ExecutionFailed'
+      ? events
+          .slice(entered + 1, events.indexOf(end))
+          .findLast((event) => detailOf(event) !== undefined)
+      : undefined;
+  const details = detailOf(ofTheState ?? end);
   return {
-    state: enteredStates(before).at(-1),
-    error: details?.error ?? failure.type ?? 'Failed',
+    state: enteredStates(events).at(-1),
+    error: details?.error ?? end.type ?? 'Failed',
     cause: details?.cause ?? '',
   };
 }
