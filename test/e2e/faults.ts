@@ -7,6 +7,7 @@ import {
   DescribeStateMachineCommand,
   type HistoryEvent,
   paginateGetExecutionHistory,
+  paginateListExecutions,
   SFNClient,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
@@ -113,6 +114,16 @@ export function openFaults({ endpoint, folder, stateMachineArn }: Laptop) {
         functions.push({ state, functionName, roleArn: Role });
       }
       return { names: tasks.map(([name]) => name), functions };
+    },
+
+    /** Names of all executions there ever were. */
+    async executions(): Promise<string[]> {
+      const names: string[] = [];
+      const pages = paginateListExecutions({ client: sfn }, { stateMachineArn });
+      for await (const { executions = [] } of pages) {
+        names.push(...executions.flatMap(({ name }) => name ?? []));
+      }
+      return names;
     },
 
     /** Resolves with the execution's last status. */

@@ -3,8 +3,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type Faults, type FunctionState, openFaults } from './faults.ts';
+import { type Faults, type FunctionState, openFaults, signal } from './faults.ts';
 import { type Flights, flightsCsv } from './flights.ts';
 import { type Laptop, model, startLaptop, until } from './laptop.ts';
 import { openStanding, type Standing } from './standing.ts';
@@ -68,11 +69,14 @@ async function released(runId: string): Promise<void> {
   await until(async () => ((await standing.lock())?.runId === runId ? undefined : true));
 }
 
-const functionOf = (state: string): FunctionState => {
-  const found = functions.find((each) => each.state === state);
-  if (!found) throw new Error(`no function does the state ${state}`);
-  return found;
-};
+/** Holds the worker that is to do a state, so that the state cannot be over too soon. */
+async function freeze(state: string | undefined): Promise<() => void> {
+  const held = functions.find((each) => each.state === state);
+  if (!held) return () => {};
+  const letGo = await faults.freeze(held.functionName);
+  onTestFinished(letGo);
+  return letGo;
+}
 
 /** Rest, with one version more than before this was called last. */
 async function oneVersionMore(): Promise<void> {
@@ -99,6 +103,8 @@ afterEach(async ({ task }) => {
   if (task.result?.state !== 'fail') return;
   await standing.rest();
   versions = (await standing.versions()).length;
+  const left = await laptop.artifacts.keys('');
+  for (const key of left) if (!key.startsWith('models/')) await laptop.artifacts.remove(key);
 });
 
 describe('a run that nobody disturbs', () => {
@@ -140,7 +146,7 @@ describe('the worker of every function is killed', () => {
     );
     const files = await newData({}, { broken: true });
     if (moment === 'before it did anything') {
-      for (const { functionName } of own) onTestFinished(await faults.freeze(functionName));
+      for (const { state } of own) await freeze(state);
     }
     await faults.forgetCalls();
     let over = false;
@@ -165,11 +171,11 @@ describe('the worker of every function is killed', () => {
 
 describe('the execution is stopped', () => {
   /** Stops a run in a state, where its function would have gone on; false where it was too quick. */
-  async function stopIn(runId: string, state: string, letGo: (() => void) | undefined) {
+  async function stopIn(runId: string, state: string, letGo = () => {}): Promise<boolean> {
     expect(await faults.entered(runId, state)).toBe(true);
     if (state === 'Train') await until(() => faults.trainers()[0]);
     await faults.stop(runId);
-    letGo?.();
+    letGo();
     expect(await faults.ended(runId)).toBe('ABORTED');
     await released(runId);
     expect((await standing.registry.getRun(model, runId)).status).toBe('ABORTED');
@@ -179,10 +185,6 @@ describe('the execution is stopped', () => {
   it('in every state, one after the other, and `slipway retry` goes on there', async () => {
     const stopped: string[] = [];
     const files = await newData({}, { broken: true });
-    const freeze = (state: string | undefined) =>
-      state === undefined || state === 'Train'
-        ? undefined
-        : faults.freeze(functionOf(state).functionName);
     let letGo = await freeze(states[0]);
     let runId = await drop(files);
     for (const [index, state] of states.entries()) {
@@ -195,5 +197,133 @@ describe('the execution is stopped', () => {
     expect(await outcomeOf(runId)).toBe('live');
     expect(stopped).toEqual(states);
     await oneVersionMore();
+  });
+
+  it('and its worker goes on late, beside the run that `slipway train` starts anew', async () => {
+    const chosen = ['BuildFeatures', 'Train', 'RegisterVersion', 'StageVersion', 'PromoteVersion'];
+    const stopped: string[] = [];
+    const files = await newData({});
+    let letGo = await freeze(chosen[0]);
+    let runId = await drop(files);
+    for (const [index, state] of chosen.entries()) {
+      if (await stopIn(runId, state)) stopped.push(state);
+      const letThisGo = letGo;
+      letGo = await freeze(chosen[index + 1]);
+      ({ runId } = await laptop.json('train', model));
+      letThisGo();
+    }
+    // The late worker may have promoted the version before the last run planned its training.
+    expect(['live', 'unchanged']).toContain(await outcomeOf(runId));
+    expect(stopped).toEqual(chosen);
+    await oneVersionMore();
+  });
+});
+
+describe('the trainer is killed', () => {
+  const flights = { rows: 300_000, seed: 4_711 };
+  const hashes: Record<string, unknown> = {};
+
+  /** What the trainer told of itself, and the version's first round. */
+  async function story(runId: string) {
+    const { trainerLog } = await laptop.json('logs', runId);
+    const rounds = (pattern: RegExp) =>
+      (trainerLog as string[]).flatMap((line) => Number(pattern.exec(line)?.[1] ?? []));
+    return {
+      checkpoints: rounds(/^checkpoint written: round (\d+)/),
+      resumedFrom: rounds(/^resumed from checkpoint: round (\d+)/),
+    };
+  }
+
+  /** Of the newest version. */
+  async function trained() {
+    const [{ versions: shown }] = await laptop.json('models');
+    const newest = shown.find(({ version }: { version: number }) => version === versions);
+    const metrics = await laptop.artifacts.json(`models/${model}/${versions}/metrics.json`);
+    return { hash: newest.onnxSha256, firstRound: metrics.training.firstRound };
+  }
+
+  it('with its spot instance, and the next instance goes on after the checkpoint', async () => {
+    const files = await newData({ ...flights, writing: 'plain' });
+    await faults.interruptSpot(model);
+    const runId = await drop(files);
+    expect(await outcomeOf(runId)).toBe('live');
+    await oneVersionMore();
+    const { checkpoints, resumedFrom } = await story(runId);
+    const { firstRound, hash } = await trained();
+    expect(resumedFrom).toEqual([firstRound - 1]);
+    expect(checkpoints).toContain(firstRound - 1);
+    expect(firstRound).toBeGreaterThan(1);
+    hashes['spot'] = hash;
+  });
+
+  it('by SIGKILL, and `slipway retry` goes on after the checkpoint', async () => {
+    const files = await newData({ ...flights, writing: 'quoted' });
+    const failed = await drop(files);
+    const checkpoints = `checkpoints/${model}/`;
+    const isWritten = (keys: string[]) => keys.some((key) => key.endsWith('/manifest.json'));
+    await until(async () => isWritten(await laptop.artifacts.keys(checkpoints)) || undefined);
+    const trainers = faults.trainers();
+    expect(trainers).toHaveLength(1);
+    for (const pid of trainers) signal(pid, 'SIGKILL');
+    expect(await faults.ended(failed)).toBe('FAILED');
+    await released(failed);
+    const { runId } = await laptop.json('retry', failed);
+    expect(await outcomeOf(runId)).toBe('live');
+    await oneVersionMore();
+    const before = await story(failed);
+    const after = await story(runId);
+    const { firstRound, hash } = await trained();
+    expect(after.resumedFrom).toEqual([firstRound - 1]);
+    expect(before.checkpoints).toContain(firstRound - 1);
+    expect(firstRound).toBeGreaterThan(1);
+    hashes['killed'] = hash;
+  });
+
+  it('and the model is that of a training which nobody interrupted, byte for byte', async () => {
+    const files = await newData({ ...flights, writing: 'with carriage returns' });
+    const runId = await drop(files);
+    expect(await outcomeOf(runId)).toBe('live');
+    await oneVersionMore();
+    expect((await story(runId)).resumedFrom).toEqual([]);
+    const { firstRound, hash } = await trained();
+    expect(firstRound).toBe(1);
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(hashes).toEqual({ spot: hash, killed: hash });
+  });
+});
+
+describe('ten files that are dropped one after the other', () => {
+  const filesOf = async (runId: string): Promise<number> => {
+    const { version = 0 } = await standing.registry.getRun(model, runId);
+    const { lineage } = await standing.registry.getVersion(model, version);
+    return (await laptop.data.json(lineage.data.manifestKey)).files.length;
+  };
+
+  it('start one execution, and an eleventh during the run is in the next one', async () => {
+    await newData();
+    const before = new Set(await faults.executions());
+    const put = (file: number) => {
+      seed += 1;
+      return laptop.data.put(`${landing}part-${file}.csv`, flightsCsv({ rows: 300, seed }));
+    };
+    for (let file = 1; file <= 10; file += 1) {
+      await put(file);
+      await sleep(250);
+    }
+    const { runId } = await until(() => standing.lock());
+    expect(await faults.entered(runId, 'ValidateSnapshot')).toBe(true);
+    await put(11);
+    const next = await until(async () => (await standing.lock())?.next);
+    expect((await faults.executions()).filter((name) => !before.has(name))).toEqual([runId]);
+    expect(await outcomeOf(runId)).toBe('live');
+    // All is there: the next run need not wait for more.
+    expect((await laptop.json('train', model)).runId).toBe(next.runId);
+    await until(async () => ((await faults.status(next.runId)) === undefined ? undefined : true));
+    expect(await outcomeOf(next.runId)).toBe('live');
+    versions += 1;
+    await oneVersionMore();
+    expect([await filesOf(runId), await filesOf(next.runId)]).toEqual([10, 11]);
+    const started = (await faults.executions()).filter((name) => !before.has(name));
+    expect(started.sort()).toEqual([runId, next.runId].sort());
   });
 });
