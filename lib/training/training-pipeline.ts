@@ -6,6 +6,7 @@ import {
   Choice,
   Condition,
   DefinitionBody,
+  Fail,
   type IChainable,
   JsonPath,
   LogLevel,
@@ -80,7 +81,7 @@ const quarantined: Payload = {
 /**
  * A model's pipeline: from what lies in landing to the version that is live. Expected outcomes are
  * chosen on; a failed state fails the run. Input is {runId, model, trigger, from?}: with `from`, the run
- * enters at that state and the rest of the input is what the state had.
+ * enters at that state and the rest of the input is what the state had; a name that is no state's fails.
  */
 export class TrainingPipeline extends Construct {
   readonly stateMachine: StateMachine;
@@ -124,7 +125,22 @@ export class TrainingPipeline extends Construct {
         state,
       );
     }
-    return Chain.start(entry.otherwise(first));
+    return Chain.start(
+      entry.when(Condition.isPresent('$.from'), this.unknownState()).otherwise(first),
+    );
+  }
+
+  /** Starting over would not be what was asked for. */
+  private unknownState(): Fail {
+    const entrances = this.entrances.map(({ id }) => id).join(', ');
+    return new Fail(this, 'UnknownState', {
+      comment: 'A retry names a state that there is not, or no longer',
+      error: 'UnknownState',
+      causePath: JsonPath.format(
+        `there is no state {} to enter at; there is ${entrances}. Start a new run, or retry the run before this one from one of them`,
+        JsonPath.stringAt('$.from'),
+      ),
+    });
   }
 
   /** From the drop to data that holds its rules; what does not is put aside and looked at no more. */

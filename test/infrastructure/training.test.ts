@@ -59,10 +59,23 @@ describe("a model's pipeline", () => {
       Choices: { Next: string }[];
       Default: string;
     };
-    expect(entry.Choices.map(({ Next }) => Next).sort()).toEqual(
-      tasks.map(([name]) => name).sort(),
-    );
+    const entrances = entry.Choices.slice(0, -1).map(({ Next }) => Next);
+    expect(entrances.sort()).toEqual(tasks.map(([name]) => name).sort());
     expect(entry.Default).toBe('AwaitQuiet');
+  });
+
+  it('fails where a retry names a state that there is not, instead of starting over', () => {
+    const entry = definition.States[definition.StartAt] as unknown as { Choices: object[] };
+    expect(entry.Choices.at(-1)).toEqual({
+      Variable: '$.from',
+      IsPresent: true,
+      Next: 'UnknownState',
+    });
+    expect(definition.States['UnknownState']).toMatchObject({
+      Type: 'Fail',
+      Error: 'UnknownState',
+      CausePath: expect.stringMatching(/^States\.Format\('.*AwaitQuiet, .*', \$\.from\)$/),
+    });
   });
 
   it('chooses on outcomes and catches no failure', () => {
