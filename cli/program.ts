@@ -15,11 +15,12 @@ import { trainCommand } from './commands/train.ts';
 
 const help = `
 Exit codes:
-  ${exitCodes.done}  done; with --wait: a version went live, or there was nothing new
+  ${exitCodes.done}  done; with --wait: a version went live, or there was nothing new;
+     files that went to quarantine meanwhile are listed, with --json under quarantine
   ${exitCodes.failed}  failed; with --wait: the run failed, or there was no data
   ${exitCodes.usage}  wrong command line, or there is no such model, run, version or environment
   ${exitCodes.rejected}  with --wait: the new version was refused
-  ${exitCodes.quarantined}  with --wait: files were invalid and went to quarantine
+  ${exitCodes.quarantined}  with --wait: files were invalid and went to quarantine, and the rest was nothing new
 
 Environment variables:
   SLIPWAY_CLOUD   port of the laptop cloud to talk to, where several are running

@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { exitCodes } from '../command-error.ts';
 import { checkFiles, uploadFiles } from '../drop-files.ts';
-import { askForRun, person, reportRun } from '../runs.ts';
+import { reportRun } from '../report-run.ts';
+import { askForRun, person } from '../runs.ts';
 
 interface Options extends Common {
   readonly wait: boolean;

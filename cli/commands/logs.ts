@@ -3,7 +3,8 @@ import { type Common, deployedCommand, run } from '../command.ts';
 import type { Deployment } from '../deployment.ts';
 import { enteredStates, failureOf, secondsPerState } from '../execution-history.ts';
 import { functionLog, jobDescription, readableCause, trainerLog } from '../failure-logs.ts';
-import { describeRun, executionOf, findRun, trainingJobOf } from '../runs.ts';
+import { trainingJobOf } from '../follow-run.ts';
+import { describeRun, executionOf, findRun } from '../runs.ts';
 import { styled } from '../terminal.ts';
 
 /** Everything that is known of how a run went. */

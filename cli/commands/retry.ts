@@ -2,15 +2,19 @@ import type { Command } from 'commander';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { type EnteredState, enteredStates, failureOf } from '../execution-history.ts';
-import { askForRun, executionOf, findRun, person, reportRun } from '../runs.ts';
+import { reportRun } from '../report-run.ts';
+import { askForRun, executionOf, findRun, person } from '../runs.ts';
 
 interface Options extends Common {
   readonly from?: string;
   readonly wait: boolean;
 }
 
-/** The state to enter: the named one as it was last entered, else the one that failed. */
-function entrance(
+/**
+ * The state to enter: the named one as it was last entered, else the one that failed.
+ * @throws CommandError where the run came to no such step.
+ */
+export function entrance(
   states: readonly EnteredState[],
   failed: EnteredState | undefined,
   from: string | undefined,
@@ -22,8 +26,13 @@ function entrance(
     if (named) return named;
     throw usageError(`the run did not come to a step '${from}'; it entered ${entered || 'none'}`);
   }
-  if (failed) return failed;
-  throw usageError(`no step of the run failed; name one with --from: ${entered || 'none'}`);
+  // Choices, waits and ends are no entrances: what came before them is done again.
+  const last = failed && tasks.at(-1);
+  if (last) return last;
+  if (tasks.length === 0) {
+    throw usageError('the run came to no step; start a new one with `slipway train`');
+  }
+  throw usageError(`no step of the run failed; name one with --from: ${entered}`);
 }
 
 export const retryCommand = (): Command =>

@@ -1,6 +1,6 @@
 import type { ModelVersion } from '../../core/registry/records.ts';
 import type { Dropped } from '../drop-files.ts';
-import type { FollowedRun } from '../runs.ts';
+import type { FollowedRun } from '../follow-run.ts';
 import { columns, styled } from '../terminal.ts';
 import type { TrainingStory } from './interruption.ts';
 import type { Served } from './served.ts';

@@ -8,11 +8,13 @@ import { baseUrlOf } from '../../cli/api-client.ts';
 import { CommandError, describeError } from '../../cli/command-error.ts';
 import { versionNamed } from '../../cli/commands/lineage.ts';
 import { parseInstant } from '../../cli/commands/live.ts';
+import { entrance } from '../../cli/commands/retry.ts';
 import { resumedFrom, roundsIn } from '../../cli/demo/interruption.ts';
 import { cut, inParallel, percentile } from '../../cli/demo/traffic.ts';
 import { checkFiles } from '../../cli/drop-files.ts';
 import { enteredStates, failureOf, secondsPerState } from '../../cli/execution-history.ts';
 import { readableCause } from '../../cli/failure-logs.ts';
+import { follow, type RunTraces } from '../../cli/follow-run.ts';
 import {
   announceLaptop,
   chooseLaptop,
@@ -21,12 +23,18 @@ import {
 } from '../../cli/laptop-file.ts';
 import { drawTree } from '../../cli/lineage.ts';
 import { program } from '../../cli/program.ts';
+import {
+  describeQuarantined,
+  quarantineReports,
+  readQuarantined,
+} from '../../cli/quarantined-files.ts';
 import { exitCodeOf, modelOfRun } from '../../cli/runs.ts';
 import { sampleInstance } from '../../cli/sample-instance.ts';
 import { columns } from '../../cli/terminal.ts';
 import type { FeatureSpec } from '../../core/features/feature-spec.ts';
 import type { Signature } from '../../core/inference/signature.ts';
 import type { Run } from '../../core/registry/records.ts';
+import type { RunLock } from '../../core/training/run-lock.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -214,6 +222,30 @@ describe("an execution's history", () => {
   });
 });
 
+describe('a retry', () => {
+  const states = enteredStates([
+    entered('AwaitQuiet', 0),
+    entered('IsQuiet', 1, 'Choice'),
+    entered('WaitForQuiet', 1, 'Wait'),
+  ]);
+
+  it('goes on at the step that failed, or at the one before a wait that was stopped', () => {
+    expect(entrance(states.slice(0, 1), states[0], undefined).name).toBe('AwaitQuiet');
+    expect(entrance(states, states[2], undefined).name).toBe('AwaitQuiet');
+  });
+
+  it('goes on at the named step, and nowhere else', () => {
+    expect(entrance(states, states[2], 'AwaitQuiet').name).toBe('AwaitQuiet');
+    expect(() => entrance(states, states[2], 'IsQuiet')).toThrow(/it entered AwaitQuiet/);
+  });
+
+  it('is refused where the run did not fail, or came to no step', () => {
+    expect(() => entrance(states, undefined, undefined)).toThrow(/no step .* failed.*AwaitQuiet/);
+    const unknown = enteredStates([entered('UnknownState', 0, 'Fail')]);
+    expect(() => entrance(unknown, unknown[0], undefined)).toThrow(/`slipway train`/);
+  });
+});
+
 describe('a cause', () => {
   it("is shown as a function's whole stack, a job's reason or as it is", () => {
     const thrown = {
@@ -254,6 +286,144 @@ describe('what a run means for the caller', () => {
   it("finds the model in a run's name, dashes included", () => {
     expect(modelOfRun('flight-delay-20260101T000000-0a1b2c')).toBe('flight-delay');
     expect(() => modelOfRun('flight-delay')).toThrow(/is not a run/);
+  });
+});
+
+describe('files in quarantine', () => {
+  const file = (name: string, findings: object[]) => ({
+    key: `landing/churn/${name}`,
+    versionId: 'v',
+    sha256: 'ab'.repeat(32),
+    bytes: 9,
+    rows: 2,
+    findings,
+  });
+  const finding = {
+    rule: 'minimum',
+    column: 'age',
+    count: 3,
+    message: 'at least 0',
+    examples: [{ row: 7, value: -1 }],
+  };
+  const report = {
+    model: 'churn',
+    snapshotId: 'cd'.repeat(32),
+    manifestKey: 'm',
+    outcome: 'invalid',
+    files: [file('good.csv', []), file('bad.csv', [finding])],
+  };
+  const deployment = (documents: Record<string, unknown>) =>
+    ({ data: { getJson: async (key: string) => documents[key] } }) as never;
+
+  it('are found in the history of a run that went on with the others', () => {
+    const told = (reportKey: string) => JSON.stringify({ quarantine: { reportKey } });
+    const states = enteredStates([
+      entered('TakeSnapshot', 0),
+      entered('QuarantineFiles', 1),
+      entered('TakeSnapshot', 2, 'Task', told('r1')),
+      entered('QuarantineFiles', 3, 'Task', told('r1')),
+      entered('TakeSnapshot', 4, 'Task', told('r2')),
+      entered('FinishLive', 5, 'Task', told('r2')),
+    ]);
+    expect(quarantineReports(states)).toEqual(['r1', 'r2']);
+    expect(quarantineReports(states.slice(0, 2))).toEqual([]);
+  });
+
+  it('are told of with where they are and what is wrong in them', async () => {
+    const files = await readQuarantined(deployment({ r1: report }), ['r1']);
+    expect(files).toMatchObject([
+      { key: 'landing/churn/bad.csv', quarantineKey: 'quarantine/churn/abababababab-bad.csv' },
+    ]);
+    expect(describeQuarantined(files)).toEqual([
+      '  1 file was invalid and is in quarantine; correct and drop again:',
+      '  landing/churn/bad.csv → quarantine/churn/abababababab-bad.csv',
+      '    row 7, value -1 and 2 more: column age, rule minimum: at least 0',
+    ]);
+  });
+
+  it('are not spoken of where there are none', async () => {
+    expect(describeQuarantined(await readQuarantined(deployment({}), []))).toEqual([]);
+  });
+});
+
+describe('following a run', () => {
+  const runId = 'm-20260101T000000-0a1b2c';
+  const before = 'm-20260101T000000-000000';
+  const run: Run = {
+    model: 'm',
+    runId,
+    trigger: { kind: 'person', by: 'p' },
+    status: 'SUCCEEDED',
+    outcome: 'live',
+    reasons: [],
+    startedAt: '2026-01-01T00:00:00.000Z',
+  };
+  const next = { runId } as RunLock['next'];
+  const waiting = { runId: before, next } as RunLock;
+
+  /** A world that changes with the seconds, and how it ended when. */
+  async function following(world: {
+    run?: (second: number) => Run | undefined;
+    lock?: (second: number) => RunLock | undefined;
+    status?: (id: string, second: number) => string | undefined;
+  }) {
+    let second = 0;
+    const traces: RunTraces = {
+      run: async () => world.run?.(second),
+      lock: async () => world.lock?.(second),
+      execution: (id) => ({
+        history: async () => [],
+        status: async () => world.status?.(id, second),
+      }),
+      tell: async () => undefined,
+    };
+    const clock = {
+      now: () => second * 1_000,
+      sleep: async () => {
+        second += 1;
+      },
+    };
+    const end = await follow(traces, runId, 1_000, clock).then(
+      (followed) => followed.run.status,
+      (error: Error) => error.message,
+    );
+    return { end, second };
+  }
+
+  it('ends with the run', async () => {
+    const status = (_: string, second: number) =>
+      second < 2 ? undefined : second < 300 ? 'RUNNING' : 'SUCCEEDED';
+    const { end, second } = await following({ run: () => run, status });
+    expect([end, second]).toEqual(['SUCCEEDED', 300]);
+  });
+
+  it('waits as long as the run before it goes on', async () => {
+    const { end, second } = await following({
+      run: (now) => (now < 500 ? undefined : run),
+      lock: (now) => (now < 500 ? waiting : undefined),
+      status: (id, now) => {
+        if (id === before) return now < 450 ? 'RUNNING' : 'SUCCEEDED';
+        return now < 500 ? undefined : 'SUCCEEDED';
+      },
+    });
+    expect([end, second]).toEqual(['SUCCEEDED', 500]);
+  });
+
+  it.each([
+    ['nothing knows of it', {}],
+    [
+      'it is recorded and was never started',
+      { run: () => ({ ...run, status: 'RUNNING' as const }) },
+    ],
+    [
+      'the run before it broke unheard',
+      { lock: () => waiting, status: (id: string) => (id === before ? 'FAILED' : undefined) },
+    ],
+    ['the run before it is not there', { lock: () => waiting }],
+  ])('gives up with advice where %s', async (_, world) => {
+    const { end, second } = await following(world);
+    expect(end).toMatch(/has not started for 60 s.*`slipway train m --wait`/);
+    expect(second).toBe(61);
   });
 });
 

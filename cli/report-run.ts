@@ -1,0 +1,44 @@
+import type { Run } from '../core/registry/records.ts';
+import { type ExitCode, exitCodes } from './command-error.ts';
+import type { Deployment } from './deployment.ts';
+import { followRun } from './follow-run.ts';
+import { describeQuarantined, readQuarantined } from './quarantined-files.ts';
+import {
+  describeAnswer,
+  describeRun,
+  exitCodeOf,
+  failedStatuses,
+  modelOfRun,
+  type RunAnswer,
+} from './runs.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What to do about a run that failed. */
+const adviceFor = (run: Run): string[] =>
+  failedStatuses.has(run.status)
+    ? [`  \`slipway logs ${run.runId}\` shows why; \`slipway retry ${run.runId}\` goes on there`]
+    : [];
+
+/** Says what became of a request for a run, and follows the run if asked to. */
+export async function reportRun(
+  deployment: Deployment,
+  answer: RunAnswer,
+  { wait, terminal }: { wait: boolean; terminal: Terminal },
+): Promise<ExitCode> {
+  if (!wait) {
+    terminal.result(answer, [
+      describeAnswer(answer),
+      `Follow it with \`slipway status ${modelOfRun(answer.runId)}\`.`,
+    ]);
+    return exitCodes.done;
+  }
+  terminal.note(describeAnswer(answer));
+  const { quarantineReports, run, seconds } = await followRun(deployment, answer.runId, terminal);
+  const quarantine = await readQuarantined(deployment, quarantineReports);
+  terminal.result({ ...run, seconds, quarantine }, [
+    ...describeRun(run),
+    ...adviceFor(run),
+    ...describeQuarantined(quarantine),
+  ]);
+  return exitCodeOf(run);
+}
