@@ -8,7 +8,13 @@ export async function orderInterruption(endpoint: string, model: string): Promis
   const reply = await fetch(`${endpoint}/_laptop/spot-interruptions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ trainingJobNamePrefix: model, afterCheckpoints: 1, times: 1 }),
+    body: JSON.stringify({
+      trainingJobNamePrefix: model,
+      afterCheckpoints: 1,
+      // A checkpoint is whole when its manifest has been stored.
+      checkpointKeyPattern: '/manifest\\.json$',
+      times: 1,
+    }),
   });
   if (!reply.ok) {
     throw new CommandError(`no spot interruption was arranged: ${await reply.text()}`);
