@@ -43,6 +43,23 @@ describe('the platform’s buckets', () => {
     });
   });
 
+  it('sweep what a training job that was stopped late leaves behind', () => {
+    for (const Prefix of ['jobs/', 'checkpoints/']) {
+      state.hasResourceProperties('AWS::S3::Bucket', {
+        LifecycleConfiguration: {
+          Rules: Match.arrayWith([
+            Match.objectLike({
+              Prefix,
+              Status: 'Enabled',
+              ExpirationInDays: 30,
+              NoncurrentVersionExpiration: { NoncurrentDays: 1 },
+            }),
+          ]),
+        },
+      });
+    }
+  });
+
   it('expire nothing that was dropped', () => {
     const withEvents = buckets.find(({ Properties }) => Properties.NotificationConfiguration);
     expect(withEvents?.['Properties'].NotificationConfiguration).toEqual({
