@@ -266,7 +266,7 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
         return { sha256, bytes };
       }),
 
-    /** Copies an object of at most 5 GB within S3, from this bucket unless another is named. */
+    /** Copies an object of at most 5 GB within S3, without its tags, from this bucket unless another is named. */
     copy: (
       source: { readonly key: string; readonly versionId?: string; readonly bucket?: string },
       key: string,
@@ -278,6 +278,8 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
             Key: key,
             CopySource: copySource(source.bucket ?? bucket, source.key, source.versionId),
             ChecksumAlgorithm: 'SHA256',
+            // To copy tags takes rights to read and write tags, which no role has.
+            TaggingDirective: 'REPLACE',
           }),
         );
       }),

@@ -3,7 +3,15 @@
 // Every part is skipped when the lock file it was made from has not changed since.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,6 +26,9 @@ const environments = {
   local: 'local/requirements.txt',
   xgboost: 'containers/trainers/xgboost/requirements.txt',
 };
+
+/** What the image of training on AWS is (config/environments.ts). */
+const trainingPlatform = ['--platform', 'manylinux_2_28_x86_64', '--python-version', '312'];
 
 class SetupError extends Error {}
 
@@ -132,6 +143,64 @@ async function installPythonEnvironment(name, lockFile) {
   writeFileSync(stamp, fingerprint);
 }
 
+/**
+ * The lock with its markers decided for Linux, because pip decides them for the machine it runs on.
+ * A requirement and its hashes are one line, continued by backslashes.
+ */
+export function lockForLinux(lock) {
+  const lines = lock.replace(/\\\r?\n\s*/g, '').split('\n');
+  return lines
+    .filter((line) => !/;\s*sys_platform == 'darwin'/.test(line))
+    .map((line) => line.replace(/;\s*sys_platform != 'darwin'/, ''))
+    .map((line) => {
+      if (!line.startsWith('#') && line.includes(';'))
+        throw new SetupError(
+          `a marker in the trainer's lock is not understood: ${line.slice(0, 100)}`,
+        );
+      return line;
+    })
+    .join('\n');
+}
+
+/** Downloads the wheels that a training on AWS brings along, as locked; quick when they are there. */
+async function downloadWheels(name, lockFile) {
+  const folder = join(root, '.slipway', 'wheels', name);
+  const partial = `${folder}.partial`;
+  const stamp = `${folder}.stamp`;
+  const fingerprint = `${sha256OfFile(join(root, lockFile))} ${trainingPlatform.join(' ')}`;
+  if (existsSync(folder) && isCurrent(stamp, fingerprint)) return;
+  rmSync(partial, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(partial, { recursive: true });
+  const lock = `${folder}.txt`;
+  writeFileSync(lock, lockForLinux(readFileSync(join(root, lockFile), 'utf8')));
+  await step(`Wheels of '${name}' for AWS (150 MB)`, join(root, '.venv', name, 'bin', 'python'), [
+    '-m',
+    'pip',
+    'download',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--only-binary',
+    ':all:',
+    '--require-hashes',
+    '--implementation',
+    'cp',
+    ...trainingPlatform,
+    '--dest',
+    partial,
+    '-r',
+    lock,
+  ]);
+  rmSync(lock);
+  renameSync(partial, folder);
+  writeFileSync(stamp, fingerprint);
+}
+
+/** A synthesis for AWS puts the wheels into an asset. */
+const needsWheels = (script) =>
+  script === 'wheels' ||
+  (script === 'bin/app.ts' && (process.env.SLIPWAY_ENVIRONMENT ?? 'local') !== 'local');
+
 /** Installs whatever is missing. @throws SetupError with what is missing and how to get it. */
 export async function setUp() {
   const major = Number(process.versions.node.split('.')[0]);
@@ -166,6 +235,8 @@ function nodeFolder() {
 export async function runScript(script, args) {
   try {
     await setUp();
+    if (needsWheels(script)) await downloadWheels('xgboost', environments.xgboost);
+    if (script === 'wheels') return;
     const folder = nodeFolder();
     const child = spawn(join(folder, 'node'), [join(root, script), ...args], {
       stdio: 'inherit',

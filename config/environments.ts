@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { z } from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
 
@@ -13,6 +14,15 @@ const Api = z.discriminatedUnion('auth', [
   z.strictObject({ auth: z.literal('iam') }),
 ]);
 
+/** A folder of wheels goes with an image that has not the trainer's packages. */
+const wheels = z.string().min(1).optional();
+const TrainingImage = z.union([
+  /** Repository and tag; the account is the region's. */
+  z.strictObject({ deepLearningContainer: z.string().regex(/^[^:@/]+:[^:@/]+$/), wheels }),
+  /** An image's whole address; in local a Python environment's folder stands for it. */
+  z.strictObject({ image: z.string().min(1), wheels }),
+]);
+
 export const Environment = z.strictObject({
   name: z.enum(['local', 'dev', 'staging', 'prod'], {
     error: 'an environment is one of local, dev, staging, prod; set SLIPWAY_ENVIRONMENT',
@@ -21,10 +31,19 @@ export const Environment = z.strictObject({
   /** A run waits until nothing has been dropped for this long. */
   quietPeriodSeconds: z.int().min(0).max(3_600),
   api: Api,
-  /** Trainer → image that SageMaker runs; in local a Python environment's folder stands for it. */
-  trainingImages: z.strictObject({ xgboost: z.string().min(1) }),
+  /** Trainer → image that SageMaker runs. */
+  trainingImages: z.strictObject({ xgboost: TrainingImage }),
   /** How long the prediction log is gathered before it is written. */
   predictionLogBufferSeconds: z.int().min(0).max(900),
+  /**
+   * Of each step that works through a data set. A young AWS account allows no more than 3,008 MB a
+   * function; with a raised quota, more helps data that does not fit.
+   */
+  pipelineMemoryMb: z
+    .int()
+    .min(1_024)
+    .max(10_240, { error: 'between 1,024 and 10,240 MB: Lambda has no more' })
+    .default(3_008),
   logRetentionDays: z.union([z.literal(7), z.literal(30), z.literal(90), z.literal(365)]),
   /** What its native libraries are built for. */
   platform: z.strictObject({ os: z.enum(['linux', 'darwin']), cpu: z.enum(['x64', 'arm64']) }),
@@ -33,9 +52,15 @@ export type Environment = z.infer<typeof Environment>;
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** SageMaker's CPU image of the region's Deep Learning Containers. */
-const deepLearningContainer = (region: string): string =>
-  `763104351884.dkr.ecr.${region}.amazonaws.com/pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker`;
+/**
+ * SageMaker's CPU image of PyTorch, taken for its Python and pip: `<PyTorch>-cpu-py<Python>-<Ubuntu>-sagemaker`,
+ * as AWS lists them at https://aws.github.io/deep-learning-containers/. Change Python or Ubuntu only together
+ * with the wheels' platform in bin/setup.mjs.
+ */
+const xgboostImage = {
+  deepLearningContainer: 'pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker',
+  wheels: join(import.meta.dirname, '..', '.slipway', 'wheels', 'xgboost'),
+};
 
 function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown {
   const region = variables['AWS_REGION'] ?? variables['CDK_DEFAULT_REGION'] ?? 'eu-west-1';
@@ -44,14 +69,14 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     region,
     quietPeriodSeconds: 30,
     api: { auth: 'iam' },
-    trainingImages: { xgboost: deepLearningContainer(region) },
+    trainingImages: { xgboost: xgboostImage },
     predictionLogBufferSeconds: 300,
     logRetentionDays: name === 'prod' ? 365 : 30,
     platform: { os: 'linux', cpu: 'x64' },
   };
 }
 
-const environments: Record<string, (variables: Variables) => unknown> = {
+const environments: Record<Environment['name'], (variables: Variables) => unknown> = {
   local: (variables) => ({
     name: 'local',
     region: variables['AWS_REGION'] ?? 'us-east-1',
@@ -62,7 +87,7 @@ const environments: Record<string, (variables: Variables) => unknown> = {
       jwksUri: variables['SLIPWAY_LOCAL_JWKS_URI'],
       audience: 'slipway',
     },
-    trainingImages: { xgboost: variables['SLIPWAY_LOCAL_TRAINING_IMAGE'] },
+    trainingImages: { xgboost: { image: variables['SLIPWAY_LOCAL_TRAINING_IMAGE'] } },
     predictionLogBufferSeconds: 5,
     logRetentionDays: 7,
     platform: { os: process.platform, cpu: process.arch },
@@ -77,11 +102,9 @@ const environments: Record<string, (variables: Variables) => unknown> = {
  * @throws InvalidDocumentError naming path, value and fix.
  */
 export function readEnvironment(variables: Variables): Environment {
-  const name = variables['SLIPWAY_ENVIRONMENT'] ?? 'local';
-  const candidate = environments[name]?.(variables) ?? { name };
-  return parseDocument(
-    Environment,
-    candidate,
-    `the environment '${name}' (config/environments.ts)`,
-  );
+  const asked = variables['SLIPWAY_ENVIRONMENT'] ?? 'local';
+  const what = `the environment '${asked}' (config/environments.ts)`;
+  // Of an environment that there is not, only the name is wrong.
+  const { name } = parseDocument(Environment.pick({ name: true }), { name: asked }, what);
+  return parseDocument(Environment, environments[name](variables), what);
 }

@@ -1,33 +1,20 @@
 import { z } from 'zod';
+import { XgboostHyperparameters } from './xgboost-hyperparameters.ts';
 
-const HyperparameterValue = z.union([z.string().max(2500), z.number(), z.boolean()]);
-
-/** Hyperparameter that the platform sets → where a model says it instead. */
-const saidElsewhere: Readonly<Record<string, string>> = {
-  trainer: 'training.trainer',
-  task: 'evaluation.task',
-  seed: 'training.seed',
-  checkpoint_interval_seconds: 'training.checkpointIntervalSeconds',
-};
-
-/** SageMaker's limits: 100 hyperparameters, keys of 256 characters, values of 2,500. */
 export const TrainingSection = z
   .strictObject({
     trainer: z.enum(['xgboost'], { error: "the trainer is 'xgboost'" }),
-    hyperparameters: z
-      .record(z.string().max(256), HyperparameterValue)
-      .refine((values) => Object.keys(values).length <= 80, { error: 'at most 80 hyperparameters' })
-      .superRefine((values, context) => {
-        for (const name of Object.keys(values).filter((key) => Object.hasOwn(saidElsewhere, key))) {
-          const message = `the platform sets it; remove it here and use ${saidElsewhere[name]}`;
-          context.addIssue({ code: 'custom', path: [name], message });
-        }
-      })
-      .default({}),
+    hyperparameters: XgboostHyperparameters.prefault({}),
     instanceType: z
       .string()
       .regex(/^ml\.[a-z0-9-]+\.[a-z0-9]+$/, {
         error: 'a SageMaker instance type, as in ml.m5.xlarge',
+        abort: true,
+      })
+      // The trainer's wheels are for x86 and without CUDA.
+      .regex(/^ml\.[cmrt]\d+(?!\d|g)[a-z]*(-[a-z0-9]+)?\./, {
+        error:
+          'training on a GPU, another accelerator or an ARM processor is not available yet; use an x86 CPU type of the families c, m, r, t, as in ml.m5.xlarge',
       })
       .default('ml.m5.xlarge'),
     volumeSizeInGb: z.int().min(1).max(16_384).default(30),

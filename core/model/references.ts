@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { DataSection } from './data-section.ts';
-import { type EvaluationSection, metricsOfTask } from './evaluation-section.ts';
+import type { ColumnType, DataSection } from './data-section.ts';
+import { type EvaluationSection, type Holdout, metricsOfTask } from './evaluation-section.ts';
 import type { DeclaredFeature, FeaturesSection } from './features-section.ts';
 
 interface Sections {
@@ -76,7 +76,39 @@ function checkFeatures({ data, features }: Sections, report: Report): void {
   }
 }
 
-function checkEvaluation({ data, evaluation }: Sections, report: Report): void {
+/** Column's type → the form of a value that it can equal. */
+const valuesOfType: Record<ColumnType, { form: string; holds: (value: unknown) => boolean }> = {
+  string: { form: 'a string', holds: (value) => typeof value === 'string' },
+  integer: { form: 'an integer', holds: Number.isSafeInteger },
+  number: { form: 'a number', holds: Number.isFinite },
+  boolean: { form: 'true or false', holds: (value) => typeof value === 'boolean' },
+  timestamp: { form: 'none', holds: () => false },
+};
+
+function checkHoldout(holdout: Holdout, { data }: Sections, report: Report): void {
+  if (holdout.by === 'time') {
+    if (data.eventTime === undefined)
+      report(['evaluation', 'holdout', 'by'], 'a holdout by time needs data.eventTime');
+    return;
+  }
+  const column = data.columns[holdout.column];
+  if (!column) {
+    report(['evaluation', 'holdout', 'column'], `use one of ${listed(Object.keys(data.columns))}`);
+  } else if (holdout.by === 'column' && column.type === 'timestamp') {
+    report(
+      ['evaluation', 'holdout', 'column'],
+      'a holdout by column does not take a timestamp; use a holdout by time',
+    );
+  } else if (holdout.by === 'column' && !valuesOfType[column.type].holds(holdout.value)) {
+    report(
+      ['evaluation', 'holdout', 'value'],
+      `no row could have this value: ${holdout.column} is a column of type ${column.type}; use ${valuesOfType[column.type].form}`,
+    );
+  }
+}
+
+function checkEvaluation(sections: Sections, report: Report): void {
+  const { data, evaluation } = sections;
   const { holdout, metric, task } = evaluation;
   if (!metricsOfTask[task].includes(metric)) {
     report(
@@ -84,12 +116,7 @@ function checkEvaluation({ data, evaluation }: Sections, report: Report): void {
       `${task} is measured by one of ${listed(metricsOfTask[task])}`,
     );
   }
-  if (holdout.by === 'time' && data.eventTime === undefined) {
-    report(['evaluation', 'holdout', 'by'], 'a holdout by time needs data.eventTime');
-  }
-  if (holdout.by !== 'time' && !(holdout.column in data.columns)) {
-    report(['evaluation', 'holdout', 'column'], `use one of ${listed(Object.keys(data.columns))}`);
-  }
+  checkHoldout(holdout, sections, report);
   const label = data.columns[data.label];
   if (!label) return;
   if (task === 'binary_classification' && label.type !== 'boolean' && label.type !== 'integer') {

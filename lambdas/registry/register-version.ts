@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
-import { ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
+import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { SnapshotManifest } from '../../core/datasets/snapshot.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { Signature } from '../../core/inference/signature.ts';
@@ -81,17 +81,13 @@ async function documentAt<Schema extends z.ZodType>(
   key: string,
   schema: Schema,
 ): Promise<z.infer<Schema> | undefined> {
-  const found = await unlessMissing(objects.getJson(key));
-  return found === undefined ? undefined : parseDocument(schema, found, key);
+  if (!(await objects.find(key))) return undefined;
+  return parseDocument(schema, await objects.getJson(key), key);
 }
 
-async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (error instanceof ObjectNotFoundError) return undefined;
-    throw error;
-  }
+/** Hash and size of an object; undefined where there is none. */
+async function contentAt(objects: S3Objects, key: string): Promise<Content | undefined> {
+  return (await objects.find(key)) && objects.hash(key);
 }
 
 async function gather(
@@ -104,7 +100,7 @@ async function gather(
     documentAt(data, event.featuresKey, FeatureSpec),
     documentAt(artifacts, event.evaluationKey, Evaluation),
     documentAt(artifacts, `${job}metrics.json`, AnyObject),
-    unlessMissing(artifacts.hash(`${job}environment.json`)),
+    contentAt(artifacts, `${job}environment.json`),
   ]);
   const { trainingId, snapshotId, manifestKey, specHash, rows, hyperparameters } = event;
   return {
@@ -148,7 +144,7 @@ async function artifactSources(
   const hashed = await Promise.all(
     wanted.map(async (source) => ({
       ...source,
-      content: await unlessMissing(source.from.hash(source.key)),
+      content: await contentAt(source.from, source.key),
     })),
   );
   const absent = hashed.filter(({ content }) => !content);

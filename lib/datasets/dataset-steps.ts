@@ -25,7 +25,7 @@ export class DatasetSteps extends Construct {
     const readsTables = {
       ...context,
       layers: [context.duckdb],
-      memoryMb: 3_008,
+      memoryMb: context.pipelineMemoryMb,
       timeout: Duration.minutes(15),
       temporaryStorage: Size.gibibytes(10),
     };

@@ -16,7 +16,7 @@ export class FeatureSteps extends Construct {
       entry: 'features/build-features',
       contract: BuildFeaturesEnvironment,
       layers: [context.duckdb],
-      memoryMb: 8_192,
+      memoryMb: context.pipelineMemoryMb,
       timeout: Duration.minutes(15),
       temporaryStorage: Size.gibibytes(10),
       environment: { DATA_BUCKET: data.bucketName },

@@ -1,6 +1,7 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
+import { LogGroup, LogStream } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { PredictEnvironment } from '../../lambdas/inference/predict.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
@@ -53,6 +54,7 @@ export class Endpoint extends Construct {
   private predictionLog({
     data,
     model,
+    logRetention,
     predictionLogBufferSeconds,
   }: EndpointProps): CfnDeliveryStream {
     const role = new Role(this, 'PredictionLogRole', {
@@ -73,6 +75,15 @@ export class Endpoint extends Construct {
         resources: [data.bucketArn],
       }),
     );
+    const failures = new LogGroup(this, 'PredictionLogFailures', {
+      retention: logRetention,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const { logStreamName } = new LogStream(this, 'PredictionLogDelivery', {
+      logGroup: failures,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    failures.grant(role, 'logs:PutLogEvents');
     const log = new CfnDeliveryStream(this, 'PredictionLog', {
       deliveryStreamType: 'DirectPut',
       deliveryStreamEncryptionConfigurationInput: { keyType: 'AWS_OWNED_CMK' },
@@ -83,6 +94,11 @@ export class Endpoint extends Construct {
         errorOutputPrefix: `predictions-failed/${model.name}/!{firehose:error-output-type}/`,
         bufferingHints: { intervalInSeconds: predictionLogBufferSeconds, sizeInMBs: 64 },
         compressionFormat: 'UNCOMPRESSED',
+        cloudWatchLoggingOptions: {
+          enabled: true,
+          logGroupName: failures.logGroupName,
+          logStreamName,
+        },
       },
     });
     log.node.addDependency(role);

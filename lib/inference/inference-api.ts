@@ -8,7 +8,11 @@ import {
   LambdaIntegration,
   LogGroupLogDestination,
   MethodLoggingLevel,
+  type MethodOptions,
+  MockIntegration,
+  PassthroughBehavior,
   RequestAuthorizer,
+  type Resource,
   ResponseType,
   RestApi,
 } from 'aws-cdk-lib/aws-apigateway';
@@ -51,6 +55,10 @@ const errors: [ResponseType, string, string][] = [
   [ResponseType.INTEGRATION_TIMEOUT, '504', 'the model did not answer in time'],
   [ResponseType.DEFAULT_5XX, '500', 'something went wrong on our side'],
 ];
+
+const ownCallers = 'callers carry a JWT of their own provider or sign with IAM';
+const unknownModel =
+  'no such model or action: GET /v1/models/<model>, POST /v1/models/<model>:predict or :feedback';
 
 /** The callers' door: literal routes per model, so that access is granted per model. */
 export class InferenceApi extends Construct {
@@ -110,14 +118,33 @@ export class InferenceApi extends Construct {
           .addResource(`${model}:feedback`)
           .addMethod('POST', new LambdaIntegration(receiveFeedback), method),
       ];
-      for (const each of methods) {
-        waive(
-          each,
-          'AwsSolutions-COG4',
-          'callers carry a JWT of their own provider or sign with IAM',
-        );
-      }
+      for (const each of methods) waive(each, 'AwsSolutions-COG4', ownCallers);
     }
+    if (props.callers.auth === 'iam') this.addUnknown(models, method);
+  }
+
+  /**
+   * 404 for a path that no model has. Where callers sign, API Gateway would answer 403 to it, as to a
+   * request without a signature. It is a route like the others: a caller who was granted single models
+   * hears 403 here, and learns nothing about which others there are.
+   */
+  private addUnknown(models: Resource, method: MethodOptions): void {
+    const none = new MockIntegration({
+      passthroughBehavior: PassthroughBehavior.NEVER,
+      requestTemplates: { 'application/json': '{"statusCode": 404}' },
+      integrationResponses: [
+        {
+          statusCode: '404',
+          responseTemplates: { 'application/json': JSON.stringify({ error: unknownModel }) },
+        },
+      ],
+    });
+    const unknown = models
+      .addResource('{proxy+}')
+      .addMethod('ANY', none, { ...method, methodResponses: [{ statusCode: '404' }] });
+    waive(unknown, 'AwsSolutions-COG4', ownCallers);
+    // No other route reads a body's type: this is what the mock says to a body that is not JSON.
+    this.addError(ResponseType.UNSUPPORTED_MEDIA_TYPE, '404', unknownModel);
   }
 
   private authorizer({ callers, logRetention }: InferenceApiProps): IAuthorizer | undefined {
@@ -146,18 +173,22 @@ export class InferenceApi extends Construct {
       callers.auth === 'iam' ? '403' : '404',
       callers.auth === 'iam'
         ? 'no such model or action, or the request is not signed'
-        : 'no such model or action: GET /v1/models/<model>, POST /v1/models/<model>:predict or :feedback',
+        : unknownModel,
     ];
     for (const [type, statusCode, text] of [...errors, unrouted]) {
-      this.api.addGatewayResponse(type.responseType, {
-        type,
-        statusCode,
-        templates: { 'application/json': JSON.stringify({ error: text }) },
-      });
+      this.addError(type, statusCode, text);
     }
     this.api.addGatewayResponse('DEFAULT_4XX', {
       type: ResponseType.DEFAULT_4XX,
       templates: { 'application/json': '{"error":$context.error.messageString}' },
+    });
+  }
+
+  private addError(type: ResponseType, statusCode: string, text: string): void {
+    this.api.addGatewayResponse(type.responseType, {
+      type,
+      statusCode,
+      templates: { 'application/json': JSON.stringify({ error: text }) },
     });
   }
 

@@ -39,6 +39,7 @@ export class RegistrySteps extends Construct {
     grantListing(this.registerVersion, artifacts, [`jobs/${name}/`, `models/${name}/`]);
     grantObjects(this.registerVersion, artifacts, ['read'], [`jobs/${name}/`, `models/${name}/`]);
     grantObjects(this.registerVersion, artifacts, ['write'], [`models/${name}/`]);
+    grantListing(this.registerVersion, data, [`features/${name}/`, `snapshots/${name}/`]);
     grantObjects(this.registerVersion, data, ['read'], [`features/${name}/`, `snapshots/${name}/`]);
     grantRegistry(this.registerVersion, registry, 'write');
   }

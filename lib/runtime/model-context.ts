@@ -20,6 +20,8 @@ export interface ModelContext {
   readonly onnxruntime: ILayerVersion;
   readonly duckdb: ILayerVersion;
   readonly logRetention: RetentionDays;
+  /** Of each step that works through a data set. */
+  readonly pipelineMemoryMb: number;
   readonly cpu: 'x64' | 'arm64';
 }
 

@@ -13,6 +13,7 @@ import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
 import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
 import { RunControl } from '../training/run-control.ts';
+import type { TrainingImage } from '../training/training-image.ts';
 import { TrainingJob } from '../training/training-job.ts';
 import { PipelineName, TrainingPipeline } from '../training/training-pipeline.ts';
 import { TrainingSteps } from '../training/training-steps.ts';
@@ -24,9 +25,10 @@ export interface ModelStackProps extends StackProps {
   readonly state: StateStack;
   readonly platform: Platform;
   readonly logRetention: RetentionDays;
-  readonly trainingImage: string;
+  readonly trainingImage: TrainingImage;
   readonly quietPeriodSeconds: number;
   readonly predictionLogBufferSeconds: number;
+  readonly pipelineMemoryMb: number;
 }
 
 /** One model, from drop to answer. */
@@ -46,6 +48,7 @@ export class ModelStack extends Stack {
       onnxruntime: nativeLayer(this, 'OnnxRuntime', 'onnxruntime', platform),
       duckdb: nativeLayer(this, 'DuckDb', 'duckdb', platform),
       logRetention: props.logRetention,
+      pipelineMemoryMb: props.pipelineMemoryMb,
       cpu: platform.cpu,
     };
     const name = new PipelineName(this, props.environment, model.name);
@@ -56,7 +59,8 @@ export class ModelStack extends Stack {
     const training = {
       ...context,
       trainerSha256: job.trainerSha256,
-      trainingImage: props.trainingImage,
+      trainingImage: job.image,
+      stateMachineName: name.stateMachineName,
       stateMachineArn: name.stateMachineArn,
       executionsArn: name.executionsArn,
       quietPeriodSeconds: props.quietPeriodSeconds,

@@ -2,9 +2,11 @@ import { App, Aspects, Tags, Validations } from 'aws-cdk-lib';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { InvalidDocumentError } from '../../core/parse-document.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
+import type { TrainingImage } from '../training/training-image.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
 import { StateStack } from './state-stack.ts';
@@ -32,8 +34,9 @@ export interface Environment {
   readonly region: string;
   readonly quietPeriodSeconds: number;
   readonly api: CallerAuth;
-  readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], string>>;
+  readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], TrainingImage>>;
   readonly predictionLogBufferSeconds: number;
+  readonly pipelineMemoryMb: number;
   readonly logRetentionDays: keyof typeof retention;
   readonly platform: Platform;
 }
@@ -41,13 +44,30 @@ export interface Environment {
 const pascalCase = (name: string): string =>
   name.replace(/(^|-)([a-z0-9])/g, (_, _dash, letter: string) => letter.toUpperCase());
 
-/** All stacks of an environment: what is kept, one stack per model, and the API over them. */
+/** @throws InvalidDocumentError naming models whose stacks would be one. */
+function refuseSharedStacks(models: readonly ModelDefinition[]): void {
+  // Case is ignored, because the templates are files, and not every file system tells it apart.
+  const sharing = Map.groupBy(models, ({ name }) => pascalCase(name).toLowerCase());
+  const problems = [...sharing.values()]
+    .filter((group) => group.length > 1)
+    .map((group) => {
+      const names = group.map(({ name }) => `'${name}'`).join(' and ');
+      return `name: ${names} would be the same stack; give each a name that differs in letters or digits`;
+    });
+  if (problems.length > 0) throw new InvalidDocumentError('the set of models', problems);
+}
+
+/**
+ * All stacks of an environment: what is kept, one stack per model, and the API over them.
+ * @throws InvalidDocumentError when two models would be the same stack.
+ */
 export function slipwayApp(
   environment: Environment,
   models: readonly ModelDefinition[],
   account: string | undefined,
   outputFolder?: string,
 ): App {
+  refuseSharedStacks(models);
   const app = new App({ outdir: outputFolder, context: featureFlags });
   const prefix = `Slipway-${environment.name}`;
   const shared = {
@@ -65,6 +85,7 @@ export function slipwayApp(
       trainingImage: environment.trainingImages[model.training.trainer],
       quietPeriodSeconds: environment.quietPeriodSeconds,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
+      pipelineMemoryMb: environment.pipelineMemoryMb,
     });
     Tags.of(stack).add('slipway:model', model.name);
     return stack.routes;

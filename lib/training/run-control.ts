@@ -1,4 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
+import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -12,6 +14,7 @@ import { grantNotifications, grantRegistry, type ModelContext } from '../runtime
 import { explainWildcard, waive } from '../runtime/waivers.ts';
 
 export interface RunControlProps extends ModelContext {
+  readonly stateMachineName: string;
   readonly stateMachineArn: string;
   /** Of all executions of the state machine. */
   readonly executionsArn: string;
@@ -20,7 +23,7 @@ export interface RunControlProps extends ModelContext {
 
 /**
  * The one starter of a model's pipeline, and what frees its lock when a run ends badly. Whatever either
- * could not handle waits in a dead-letter queue.
+ * could not handle waits in a dead-letter queue, and an alarm tells.
  */
 export class RunControl extends Construct {
   readonly requestRun: HandlerFunction<typeof RequestRunEnvironment>;
@@ -36,6 +39,19 @@ export class RunControl extends Construct {
     });
 
     waive(deadLetters, 'AwsSolutions-SQS3', 'this is a dead-letter queue');
+    new Alarm(this, 'DeadLettersWait', {
+      alarmName: `${props.stateMachineName}-dead-letters`,
+      alarmDescription: `A drop or a run's end of ${model.name} could not be handled; docs/runbook.md says what to do`,
+      metric: deadLetters.metricApproximateNumberOfMessagesVisible({
+        period: Duration.minutes(1),
+        statistic: 'Maximum',
+      }),
+      threshold: 0,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      evaluationPeriods: 1,
+      // A queue that nobody uses has no metrics.
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    }).addAlarmAction(new SnsAction(props.notifications));
 
     this.requestRun = new HandlerFunction(this, 'RequestRun', {
       ...props,

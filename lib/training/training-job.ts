@@ -4,31 +4,46 @@ import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { hashOf } from '../../core/canonical-json.ts';
 import { grantListing, grantObjects, type ModelContext } from '../runtime/model-context.ts';
 import { explainWildcard } from '../runtime/waivers.ts';
+import { checkedWheels, imageAddress, type TrainingImage } from './training-image.ts';
 
 export interface TrainingJobProps extends ModelContext {
-  readonly trainingImage: string;
+  readonly trainingImage: TrainingImage;
 }
 
 const trainerCode = join(import.meta.dirname, '..', '..', 'containers', 'trainers', 'src');
 
-/** Python runs a zip as it is; SageMaker puts the channel's one object into the channel's folder. */
+/**
+ * Python runs a zip as it is; SageMaker puts the channel's one object into the channel's folder. The
+ * program installs the wheels itself, because SageMaker takes 256 characters for an argument here.
+ */
 const entrypoint = ['sh', '-c', 'exec python3 /opt/ml/input/data/code/*.zip train'];
 
 /** A SageMaker training job as a state: spot, checkpoints, no network, our code in a channel. */
 export class TrainingJob extends Construct {
-  /** Hash of the trainer's code: part of a training's identity. */
+  /** Hash of the trainer's code and of the wheels it brings: part of a training's identity. */
   readonly trainerSha256: string;
+  /** Address of the image. */
+  readonly image: string;
   readonly jobRole: IRole;
   private readonly code: Asset;
+  private readonly wheels: Asset | undefined;
   private readonly props: TrainingJobProps;
 
   constructor(scope: Construct, id: string, props: TrainingJobProps) {
     super(scope, id);
     this.props = props;
     this.code = new Asset(this, 'TrainerCode', { path: trainerCode, exclude: ['**/__pycache__'] });
-    this.trainerSha256 = this.code.assetHash;
+    const { trainingImage } = props;
+    this.image = imageAddress(trainingImage, Stack.of(this).region);
+    this.wheels = trainingImage.wheels
+      ? new Asset(this, 'TrainerWheels', { path: checkedWheels(trainingImage.wheels) })
+      : undefined;
+    this.trainerSha256 = this.wheels
+      ? hashOf({ code: this.code.assetHash, wheels: this.wheels.assetHash })
+      : this.code.assetHash;
     this.jobRole = this.createJobRole();
   }
 
@@ -44,13 +59,15 @@ export class TrainingJob extends Construct {
     grantListing(role, data, [`features/${model.name}/`]);
     grantObjects(role, artifacts, ['read', 'write', 'delete'], own);
     grantListing(role, artifacts, own);
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['s3:GetObject'],
-        resources: [this.code.bucket.arnForObjects(this.code.s3ObjectKey)],
-      }),
-    );
-    grantListing(role, this.code.bucket, [this.code.s3ObjectKey]);
+    for (const asset of [this.code, ...(this.wheels ? [this.wheels] : [])]) {
+      role.addToPolicy(
+        new PolicyStatement({
+          actions: ['s3:GetObject'],
+          resources: [asset.bucket.arnForObjects(asset.s3ObjectKey)],
+        }),
+      );
+      grantListing(role, asset.bucket, [asset.s3ObjectKey]);
+    }
     this.grantImage(role);
     explainWildcard(
       role,
@@ -88,9 +105,8 @@ export class TrainingJob extends Construct {
   /** SageMaker pulls the image in the job's name, from AWS's registries too. */
   private grantImage(role: Role): void {
     const { partition } = Stack.of(this);
-    const image =
-      /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.[^/]+\/([^:@]+)/.exec(this.props.trainingImage) ?? [];
-    const [, account, region, repository] = image;
+    const [, account, region, repository] =
+      /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.[^/]+\/([^:@]+)/.exec(this.image) ?? [];
     // Elsewhere than on AWS an image is a folder.
     if (!repository) return;
     role.addToPolicy(
@@ -139,7 +155,7 @@ export class TrainingJob extends Construct {
     return {
       'TrainingJobName.$': '$.plan.trainingJobName',
       AlgorithmSpecification: {
-        TrainingImage: this.props.trainingImage,
+        TrainingImage: this.image,
         TrainingInputMode: 'File',
         ContainerEntrypoint: entrypoint,
         MetricDefinitions: ['train', 'validation'].map((channel) => ({
@@ -154,6 +170,7 @@ export class TrainingJob extends Construct {
         channel('validation', { 'S3Uri.$': '$.features.validationUri' }),
         channel('features', { 'S3Uri.$': '$.features.featuresUri' }),
         channel('code', { S3Uri: this.code.s3ObjectUrl }),
+        ...(this.wheels ? [channel('wheels', { S3Uri: this.wheels.s3ObjectUrl })] : []),
       ],
       OutputDataConfig: { 'S3OutputPath.$': '$.plan.outputUri', CompressionType: 'NONE' },
       CheckpointConfig: { 'S3Uri.$': '$.plan.checkpointUri' },
@@ -186,7 +203,10 @@ export class TrainingJob extends Construct {
           'sagemaker:AddTags',
           'sagemaker:ListTags',
         ],
-        resources: [`arn:${partition}:sagemaker:${region}:${account}:training-job/${name}-*`],
+        // <model>-<8 hex>-<6 hex>: of this length, so that jobs of a model called <model>-eu are not meant.
+        resources: [
+          `arn:${partition}:sagemaker:${region}:${account}:training-job/${name}-????????-??????`,
+        ],
       }),
       new PolicyStatement({
         actions: ['iam:PassRole'],
@@ -201,11 +221,6 @@ export class TrainingJob extends Construct {
       }),
     ];
     for (const statement of statements) role.addToPrincipalPolicy(statement);
-    explainWildcard(
-      role,
-      `:training-job/${name}-*`,
-      'a training job is named when its run plans it',
-    );
   }
 }
 

@@ -58,7 +58,7 @@ export class TrainingSteps extends Construct {
       entry: 'training/evaluate-candidate',
       contract: EvaluateCandidateEnvironment,
       layers: [props.onnxruntime, props.duckdb],
-      memoryMb: 4_096,
+      memoryMb: props.pipelineMemoryMb,
       timeout: Duration.minutes(15),
       temporaryStorage: Size.gibibytes(4),
       environment: { DATA_BUCKET: data.bucketName, ARTIFACTS_BUCKET: artifacts.bucketName },

@@ -227,7 +227,10 @@ describe('the trainer is killed', () => {
   async function story(runId: string) {
     const { trainerLog } = await laptop.json('logs', runId);
     const rounds = (pattern: RegExp) =>
-      (trainerLog as string[]).flatMap((line) => Number(pattern.exec(line)?.[1] ?? []));
+      (trainerLog as string[]).flatMap((line) => {
+        const round = pattern.exec(line)?.[1];
+        return round === undefined ? [] : [Number(round)];
+      });
     return {
       checkpoints: rounds(/^checkpoint written: round (\d+)/),
       resumedFrom: rounds(/^resumed from checkpoint: round (\d+)/),

@@ -1,3 +1,4 @@
+import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { synthesise } from './synthesis.ts';
 
@@ -17,13 +18,39 @@ describe("the callers' API", () => {
       'flight-delay:predict',
       'models',
       'v1',
+      '{proxy+}',
     ]);
   });
 
   it('lets nobody in without credentials', () => {
     const methods = Object.values(api.findResources('AWS::ApiGateway::Method'));
-    expect(methods).toHaveLength(6);
+    expect(methods).toHaveLength(7);
     for (const { Properties } of methods) expect(Properties.AuthorizationType).toBe('AWS_IAM');
+  });
+
+  it('answers 404 to a path that no model has, whatever is sent to it', () => {
+    api.hasResourceProperties('AWS::ApiGateway::Method', {
+      HttpMethod: 'ANY',
+      AuthorizationType: 'AWS_IAM',
+      Integration: {
+        Type: 'MOCK',
+        PassthroughBehavior: 'NEVER',
+        RequestTemplates: { 'application/json': '{"statusCode": 404}' },
+        IntegrationResponses: [
+          {
+            StatusCode: '404',
+            ResponseTemplates: {
+              'application/json': Match.stringLikeRegexp('^{"error":"no such model'),
+            },
+          },
+        ],
+      },
+      MethodResponses: [{ StatusCode: '404' }],
+    });
+    api.hasResourceProperties('AWS::ApiGateway::GatewayResponse', {
+      ResponseType: 'UNSUPPORTED_MEDIA_TYPE',
+      StatusCode: '404',
+    });
   });
 
   it('may write its log in an account that never had an API', () => {

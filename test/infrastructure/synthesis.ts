@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
@@ -22,6 +22,21 @@ export interface Synthesis {
 
 const made = new Map<string, Synthesis>();
 
+function temporaryFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `slipway-${name}-`));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** An environment on AWS with a stand-in for the trainer's wheels, which would come from the network. */
+export function environmentOnAws(name: EnvironmentOnAws, region = 'eu-west-1') {
+  const environment = readEnvironment({ SLIPWAY_ENVIRONMENT: name, AWS_REGION: region });
+  const wheels = temporaryFolder('wheels');
+  writeFileSync(join(wheels, 'trainer-1.0.0-py3-none-any.whl'), 'wheel');
+  const { xgboost } = environment.trainingImages;
+  return { ...environment, trainingImages: { xgboost: { ...xgboost, wheels } } };
+}
+
 /** Two models in an environment on AWS, as `cdk synth` makes them, once per process. */
 export function synthesise(environment: EnvironmentOnAws): Synthesis {
   const known = made.get(environment) ?? synthesiseAnew(environment);
@@ -30,11 +45,9 @@ export function synthesise(environment: EnvironmentOnAws): Synthesis {
 }
 
 function synthesiseAnew(environment: EnvironmentOnAws): Synthesis {
-  const folder = mkdtempSync(join(tmpdir(), 'slipway-synth-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder('synth');
   const models = [flightDelay, defineModel(aModelDefinition())];
-  const variables = { SLIPWAY_ENVIRONMENT: environment, AWS_REGION: 'eu-west-1' };
-  const app = slipwayApp(readEnvironment(variables), models, undefined, folder);
+  const app = slipwayApp(environmentOnAws(environment), models, undefined, folder);
   const assembly = app.synth();
   const template = (name: string): Template =>
     Template.fromJSON(assembly.getStackByName(`Slipway-${environment}-${name}`).template);

@@ -1,5 +1,13 @@
-import { describe, expect, it } from 'vitest';
-import { synthesise } from './synthesis.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { afterEach, describe, expect, it } from 'vitest';
+import { defineModel } from '../../core/model/define-model.ts';
+import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
+import { aModelDefinition } from '../builders/model-definition.ts';
+import { environmentOnAws, synthesise } from './synthesis.ts';
 
 /** Amazon States Language, as far as these tests read it. */
 interface States {
@@ -102,5 +110,69 @@ describe("a model's pipeline", () => {
     for (const { Properties } of Object.values(flightDelay.findResources('AWS::Events::Rule'))) {
       for (const target of Properties.Targets) expect(target.DeadLetterConfig).toBeDefined();
     }
+  });
+});
+
+describe("the trainer's wheels", () => {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-wheels-'));
+  const wheel = join(folder, 'trainer-1.0.0-py3-none-any.whl');
+  afterEach(() => rmSync(wheel, { force: true }));
+
+  const stackWith = (image: object): Template => {
+    const models = [defineModel(aModelDefinition())];
+    const environment = { ...environmentOnAws('dev'), trainingImages: { xgboost: image as never } };
+    const app = slipwayApp(environment, models, undefined);
+    return Template.fromStack(app.node.findChild('Slipway-dev-Model-Churn') as Stack);
+  };
+  const container = { deepLearningContainer: 'pytorch-training:1', wheels: folder };
+  const trainerSha256 = (stack: Template): string => {
+    const [plan] = Object.values(stack.findResources('AWS::Lambda::Function')).filter(
+      ({ Properties }) => Properties.Environment?.Variables?.TRAINER_SHA256,
+    );
+    return plan?.['Properties'].Environment.Variables.TRAINER_SHA256;
+  };
+  const channelsOf = (stack: Template): string[] => {
+    const train = definitionOf(stack).States['Train'] as unknown as {
+      Parameters: { InputDataConfig: { ChannelName: string }[] };
+    };
+    return train.Parameters.InputDataConfig.map(({ ChannelName }) => ChannelName);
+  };
+
+  it('go with an image that has not its packages, and are part of what makes a training the same', () => {
+    writeFileSync(wheel, 'first');
+    const first = stackWith(container);
+    writeFileSync(wheel, 'second');
+    const second = stackWith(container);
+    const without = stackWith({ image: '/venv' });
+    expect(channelsOf(first)).toContain('wheels');
+    expect(channelsOf(without)).not.toContain('wheels');
+    const hashes = [first, second, without].map(trainerSha256);
+    expect(new Set(hashes).size).toBe(3);
+    for (const hash of hashes) expect(hash).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('that were never downloaded are told with the command that does', () => {
+    expect(() => stackWith(container)).toThrow(/node bin\/setup\.mjs wheels/);
+  });
+});
+
+describe("the training image's address", () => {
+  const addressIn = (region: string) => {
+    const models = [defineModel(aModelDefinition())];
+    const app = slipwayApp(environmentOnAws('dev', region), models, undefined);
+    const stack = Template.fromStack(app.node.findChild('Slipway-dev-Model-Churn') as Stack);
+    return JSON.stringify(stack.findResources('AWS::StepFunctions::StateMachine'));
+  };
+
+  it("names the region's account of Deep Learning Containers", () => {
+    expect(addressIn('eu-south-1')).toContain(
+      '692866216735.dkr.ecr.eu-south-1.amazonaws.com/pytorch-training:',
+    );
+  });
+
+  it('is refused where there is none, with what to do', () => {
+    expect(() => addressIn('us-gov-west-1')).toThrow(
+      /us-gov-west-1.*another region.*trainingImages/s,
+    );
   });
 });

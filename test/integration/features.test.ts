@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { GetObjectTaggingCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import {
   CreateQueueCommand,
@@ -476,6 +477,20 @@ describe('the objects of a bucket', () => {
     expect(await data.removePrefix('to/')).toBe(names.length);
     expect(await keysOf(data, '')).toHaveLength(names.length);
     await expect(data.removePrefix('from')).rejects.toThrow('must end in a slash');
+  });
+
+  it('are copied without their tags, which a role has no right to', async () => {
+    const { data } = await dataCloud(cloud());
+    const { bucket: Bucket, client } = data;
+    await client.send(
+      new PutObjectCommand({ Bucket, Key: 'from', Body: 'text', Tagging: 'team=sales' }),
+    );
+    await data.copy({ key: 'from' }, 'to');
+    const tags = async (Key: string) =>
+      (await client.send(new GetObjectTaggingCommand({ Bucket, Key }))).TagSet;
+    expect(await tags('from')).toEqual([{ Key: 'team', Value: 'sales' }]);
+    expect(await tags('to')).toEqual([]);
+    expect((await data.get('to')).toString()).toBe('text');
   });
 
   it('are listed beyond the first thousand', async () => {

@@ -1,7 +1,7 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type DynamodbRegistry, dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
-import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
+import { ObjectStoreError, type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson, sha256 } from '../../core/canonical-json.ts';
 import { registerVersion } from '../../lambdas/registry/register-version.ts';
 import { anEvaluation, putCandidate, trainerSha256, trainingImage } from './candidate.ts';
@@ -164,13 +164,29 @@ function dyingAfter<Place extends { artifacts: S3Objects; registry: DynamodbRegi
   };
 }
 
+/** The same objects as AWS shows them to a role that may list by prefix: what is missing is refused. */
+function refusing(objects: S3Objects): S3Objects {
+  const unlessMissing =
+    <Result>(read: (key: string) => Promise<Result>) =>
+    async (key: string) => {
+      if (await objects.find(key)) return read(key);
+      throw new ObjectStoreError(`could not read ${key}: AccessDenied 403`);
+    };
+  return {
+    ...objects,
+    getJson: unlessMissing(objects.getJson),
+    hash: unlessMissing(objects.hash),
+  };
+}
+
 describe('refusing a version', () => {
   it('names every answer that is missing, and registers nothing', async () => {
     const { event, place } = await aCandidate('gaps');
     await artifacts.remove(event.evaluationKey);
     await artifacts.remove(`${event.evaluationKey.replace('evaluation', 'environment')}`);
     await data.remove(event.manifestKey);
-    const registering = registerVersion({ ...place, trainerSha256: 'unknown' }, event);
+    const asked = { ...place, data: refusing(data), artifacts: refusing(artifacts) };
+    const registering = registerVersion({ ...asked, trainerSha256: 'unknown' }, event);
     await expect(registering).rejects.toMatchObject({
       name: 'LineageIncompleteError',
       missing: [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readEnvironment } from '../../config/environments.ts';
+import { Environment, readEnvironment } from '../../config/environments.ts';
 
 describe('environments', () => {
   it.each(['dev', 'staging', 'prod'])('%s is complete and lets callers sign', (name) => {
@@ -9,10 +9,26 @@ describe('environments', () => {
     expect(environment.platform).toEqual({ os: 'linux', cpu: 'x64' });
   });
 
-  it('names the environments there are when asked for another', () => {
-    expect(() => readEnvironment({ SLIPWAY_ENVIRONMENT: 'qa' })).toThrow(
-      /one of local, dev, staging, prod/,
-    );
+  it.each(['qa', '', 'constructor', '__proto__'])(
+    "names the environments there are, and nothing else, when asked for '%s'",
+    (name) => {
+      expect(() => readEnvironment({ SLIPWAY_ENVIRONMENT: name })).toThrow(
+        expect.objectContaining({
+          problems: [
+            `name: an environment is one of local, dev, staging, prod; set SLIPWAY_ENVIRONMENT (received "${name}")`,
+          ],
+        }),
+      );
+    },
+  );
+
+  it('gives steps what a young account allows, and no more than Lambda has', () => {
+    const environment = readEnvironment({ SLIPWAY_ENVIRONMENT: 'dev' });
+    expect(environment.pipelineMemoryMb).toBe(3_008);
+    const withMemory = (pipelineMemoryMb: number) =>
+      Environment.safeParse({ ...environment, pipelineMemoryMb }).success;
+    expect([1_024, 10_240].map(withMemory)).toEqual([true, true]);
+    expect([512, 10_241, 3_008.5].map(withMemory)).toEqual([false, false, false]);
   });
 
   it('says what a laptop cloud has not told it', () => {

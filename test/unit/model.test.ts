@@ -20,6 +20,9 @@ function problemsOf(definition: unknown): readonly string[] {
   return [];
 }
 
+const problemsOfTraining = (training: object) =>
+  problemsOf({ ...aModelDefinition(), training: { trainer: 'xgboost', ...training } });
+
 describe('defineModel', () => {
   it('accepts a valid definition and fills in the defaults', () => {
     const model = defineModel(aModelDefinition());
@@ -44,10 +47,70 @@ describe('defineModel', () => {
   });
 
   it('refuses a hyperparameter that the platform sets, and says where it belongs', () => {
-    const [problem] = problemsOf(
-      aModelDefinition({ training: { trainer: 'xgboost', hyperparameters: { seed: 9 } } }),
-    );
+    const [problem] = problemsOfTraining({ hyperparameters: { seed: 9 } });
     expect(problem).toMatch(/^training\.hyperparameters\.seed: .*training\.seed \(received 9\)$/);
+  });
+
+  it.each([
+    [{ num_rounds: 200 }, 'num_rounds: ', 'did you mean num_round?', '200'],
+    [{ maxdepth: 3 }, 'maxdepth: ', 'did you mean max_depth?', '3'],
+    [{ verbosity_of_all: 1 }, 'verbosity_of_all: ', 'remove it: there are num_round, ', '1'],
+    [{ eta: 5 }, 'eta: ', 'a number above 0 and at most 1', '5'],
+    [{ max_depth: 2.5 }, 'max_depth: ', 'an integer of at least 0 and at most 30', '2.5'],
+    [{ num_round: '12' }, 'num_round: ', 'an integer', '"12"'],
+    [{ grow_policy: 'wide' }, 'grow_policy: ', "'depthwise' or 'lossguide'", '"wide"'],
+    [{ eta: 0.1, learning_rate: 0.2 }, 'learning_rate: ', 'remove one', '0.2'],
+    [{ device: 'cuda' }, 'device: ', 'not available yet', '"cuda"'],
+  ])(
+    'refuses the hyperparameters %o with path, fix and value',
+    (hyperparameters, path, fix, value) => {
+      const problems = problemsOfTraining({ hyperparameters });
+      expect(problems).toHaveLength(1);
+      expect(problems[0]).toContain(`training.hyperparameters.${path}`);
+      expect(problems[0]).toContain(fix);
+      expect(problems[0]).toContain(`(received ${value})`);
+    },
+  );
+
+  it.each(['ml.g5.xlarge', 'ml.p4d.24xlarge', 'ml.trn1.2xlarge', 'ml.c6g.xlarge'])(
+    'refuses the instance type %s, for which the trainer has no packages',
+    (instanceType) => {
+      const [problem] = problemsOfTraining({ instanceType });
+      expect(problem).toContain('not available yet');
+      expect(problem).toContain('as in ml.m5.xlarge');
+    },
+  );
+
+  it.each(['ml.m5.xlarge', 'ml.m6i.large', 'ml.c7i.4xlarge', 'ml.r5d.24xlarge', 'ml.t3.medium'])(
+    'takes the instance type %s',
+    (instanceType) => expect(problemsOfTraining({ instanceType })).toEqual([]),
+  );
+
+  it.each([
+    ['plan', 1, 'a string'],
+    ['age', '18', 'a number'],
+    ['left', 0.5, 'an integer'],
+    ['left', true, 'an integer'],
+    ['seen_at', '2026-01-01', 'a holdout by time'],
+  ])('refuses a holdout of rows that cannot be: %s = %o', (column, value, fix) => {
+    const { evaluation } = aModelDefinition();
+    const holdout = { by: 'column', column, value } as const;
+    const problems = problemsOf({ ...aModelDefinition(), evaluation: { ...evaluation, holdout } });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('evaluation.holdout.');
+    expect(problems[0]).toContain(fix);
+  });
+
+  it.each([
+    ['plan', 'pro'],
+    ['age', 18.5],
+    ['left', 1],
+  ])('takes a holdout whose value is of its column: %s = %o', (column, value) => {
+    const { evaluation } = aModelDefinition();
+    const holdout = { by: 'column', column, value } as const;
+    expect(problemsOf({ ...aModelDefinition(), evaluation: { ...evaluation, holdout } })).toEqual(
+      [],
+    );
   });
 
   it.each([

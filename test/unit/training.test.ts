@@ -411,11 +411,11 @@ describe('the plan of a training', () => {
   });
 
   it('gives hyperparameters as texts, and adds the platform’s own', () => {
-    const hyperparameters = { num_round: 10, verbose: true };
+    const hyperparameters = { num_round: 10, grow_policy: 'lossguide' } as const;
     const training = { trainer: 'xgboost', hyperparameters, seed: 7 } as const;
     expect(hyperparametersOf(defineModel(aModelDefinition({ training })))).toEqual({
       num_round: '10',
-      verbose: 'true',
+      grow_policy: 'lossguide',
       trainer: 'xgboost',
       task: 'binary_classification',
       seed: '7',

@@ -12,6 +12,7 @@ from job import SOURCE
 sys.path.insert(0, str(SOURCE))
 
 from slipway_trainer.checkpoints import Checkpoint, CheckpointFolder  # noqa: E402
+from slipway_trainer.contract import TrainingJob  # noqa: E402
 
 FINGERPRINT = "ab" * 32
 
@@ -85,6 +86,12 @@ class CheckpointTest(unittest.TestCase):
         self.assertFalse(self.folder.write(Checkpoint(1, {"model": b"m"})))
         self.assertIn("round 1 could not be written", self.warnings.getvalue())
         self.assertIsNone(self.newest_round())
+
+    def test_the_documented_folder_is_enough_where_no_file_tells_of_it(self) -> None:
+        base = self.path.parent
+        self.assertIsNone(TrainingJob(base).checkpoints())
+        self.path.mkdir()
+        self.assertEqual(TrainingJob(base).checkpoints(), self.path)
 
 
 if __name__ == "__main__":

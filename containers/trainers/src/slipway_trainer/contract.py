@@ -59,7 +59,9 @@ class TrainingJob:
         """The synced folder; None when the job was created without a CheckpointConfig."""
         configured = self._document("checkpointconfig", required=False)
         if not configured:
-            return None
+            # AWS documents the folder only; that there is a file about it is not promised.
+            folder = self.base / "checkpoints"
+            return folder if folder.is_dir() else None
         local = PurePosixPath(str(configured.get("LocalPath") or f"{SAGEMAKER_BASE}/checkpoints"))
         # Elsewhere than on SageMaker the whole tree lives under another base folder.
         if local.is_relative_to(SAGEMAKER_BASE):

@@ -8,6 +8,7 @@ import traceback
 
 from slipway_trainer.contract import TrainingJob
 from slipway_trainer.errors import HyperparameterError
+from slipway_trainer.wheels import install_wheels, start_again_with
 
 # Hyperparameter `trainer` → module with `train(job, hyperparameters, stop)`.
 TRAINERS = {"xgboost": "xgboost_trainer"}
@@ -42,7 +43,13 @@ def main(arguments: list[str]) -> int:
     stop = StopRequest()
     try:
         hyperparameters = job.hyperparameters()
-        trainer = importlib.import_module(_trainer_module(hyperparameters.pop("trainer", None)))
+        module = _trainer_module(hyperparameters.pop("trainer", None))
+        packages = install_wheels(job)
+        if stop:
+            return STOPPED
+        if packages:
+            start_again_with(packages)
+        trainer = importlib.import_module(module)
         finished = trainer.train(job, hyperparameters, stop)
     except Exception as error:  # noqa: BLE001 - whatever it is, the failure file must tell it
         traceback.print_exc()
