@@ -78,6 +78,17 @@ async function freeze(state: string | undefined): Promise<() => void> {
   return letGo;
 }
 
+/**
+ * Goes on with a run that broke. Where the word of its own drop came so late that the next run began
+ * with it, that one goes on.
+ */
+async function retry(broken: string): Promise<string> {
+  const { code, stdout, stderr } = await laptop.cli('retry', broken, '--json');
+  if (code === 0) return JSON.parse(stdout).runId;
+  expect(stderr).toContain('is going on');
+  return (await laptop.json('train', model)).runId;
+}
+
 /** Rest, with one version more than before this was called last. */
 async function oneVersionMore(): Promise<void> {
   await standing.rest();
@@ -190,9 +201,7 @@ describe('the execution is stopped', () => {
     for (const [index, state] of states.entries()) {
       if (await stopIn(runId, state, letGo)) stopped.push(state);
       letGo = await freeze(states[index + 1]);
-      const { code, stdout, stderr } = await laptop.cli('retry', runId, '--json');
-      expect(code, stderr).toBe(0);
-      runId = JSON.parse(stdout).runId;
+      runId = await retry(runId);
     }
     expect(await outcomeOf(runId)).toBe('live');
     expect(stopped).toEqual(states);
@@ -270,7 +279,7 @@ describe('the trainer is killed', () => {
     for (const pid of trainers) signal(pid, 'SIGKILL');
     expect(await faults.ended(failed)).toBe('FAILED');
     await released(failed);
-    const { runId } = await laptop.json('retry', failed);
+    const runId = await retry(failed);
     expect(await outcomeOf(runId)).toBe('live');
     await oneVersionMore();
     const before = await story(failed);

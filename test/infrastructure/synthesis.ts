@@ -28,13 +28,22 @@ function temporaryFolder(name: string): string {
   return folder;
 }
 
+let wheels: string | undefined;
+
+/** A folder with one wheel that is none: nothing looks into it before a training does. */
+function standInWheels(): string {
+  if (wheels === undefined) {
+    wheels = temporaryFolder('wheels');
+    writeFileSync(join(wheels, 'trainer-1.0.0-py3-none-any.whl'), 'wheel');
+  }
+  return wheels;
+}
+
 /** An environment on AWS with a stand-in for the trainer's wheels, which would come from the network. */
 export function environmentOnAws(name: EnvironmentOnAws, region = 'eu-west-1') {
   const environment = readEnvironment({ SLIPWAY_ENVIRONMENT: name, AWS_REGION: region });
-  const wheels = temporaryFolder('wheels');
-  writeFileSync(join(wheels, 'trainer-1.0.0-py3-none-any.whl'), 'wheel');
   const { xgboost } = environment.trainingImages;
-  return { ...environment, trainingImages: { xgboost: { ...xgboost, wheels } } };
+  return { ...environment, trainingImages: { xgboost: { ...xgboost, wheels: standInWheels() } } };
 }
 
 /** Two models in an environment on AWS, as `cdk synth` makes them, once per process. */
