@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CommandError, describeError, exitCodes } from './command-error.ts';
 import { demoCommand } from './commands/demo.ts';
+import { driftCommand } from './commands/drift.ts';
 import { dropCommand } from './commands/drop.ts';
 import { lineageCommand } from './commands/lineage.ts';
 import { liveCommand } from './commands/live.ts';
@@ -54,6 +55,7 @@ export function program(): Command {
     liveCommand,
     predictCommand,
     lineageCommand,
+    driftCommand,
     tokenCommand,
   ];
   for (const make of commands) slipway.addCommand(make().copyInheritedSettings(slipway));

@@ -35,6 +35,8 @@ export const Environment = z.strictObject({
   trainingImages: z.strictObject({ xgboost: TrainingImage }),
   /** How long the prediction log is gathered before it is written. */
   predictionLogBufferSeconds: z.int().min(0).max(900),
+  /** How often the predictions are compared with the training rows. */
+  driftCheckMinutes: z.int().min(1).max(1_440),
   /**
    * Of each step that works through a data set. A young AWS account allows no more than 3,008 MB a
    * function; with a raised quota, more helps data that does not fit.
@@ -71,6 +73,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     api: { auth: 'iam' },
     trainingImages: { xgboost: xgboostImage },
     predictionLogBufferSeconds: 300,
+    driftCheckMinutes: 60,
     logRetentionDays: name === 'prod' ? 365 : 30,
     platform: { os: 'linux', cpu: 'x64' },
   };
@@ -89,6 +92,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
     },
     trainingImages: { xgboost: { image: variables['SLIPWAY_LOCAL_TRAINING_IMAGE'] } },
     predictionLogBufferSeconds: 5,
+    driftCheckMinutes: 1,
     logRetentionDays: 7,
     platform: { os: process.platform, cpu: process.arch },
   }),

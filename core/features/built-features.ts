@@ -18,6 +18,7 @@ export function featureKeys(model: string, snapshotId: string, specHash: string)
     holdout: `${prefix}validation/part-0.parquet`,
     spec: `${prefix}features/features.json`,
     signature: `${prefix}signature.json`,
+    profile: `${prefix}profile.json`,
     built: `${prefix}built.json`,
   };
 }

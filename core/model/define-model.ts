@@ -4,6 +4,7 @@ import { parseDocument } from '../parse-document.ts';
 import { DataSection } from './data-section.ts';
 import { EvaluationSection } from './evaluation-section.ts';
 import { FeaturesSection } from './features-section.ts';
+import { MonitoringSection } from './monitoring-section.ts';
 import { DeliverySection, ServingSection, TrainingSection } from './platform-sections.ts';
 import { checkReferences } from './references.ts';
 
@@ -31,7 +32,7 @@ export const ModelDefinition = z
     evaluation: EvaluationSection,
     serving: ServingSection,
     delivery: DeliverySection,
-    monitoring: notBuilt('monitoring'),
+    monitoring: MonitoringSection.prefault({}),
     retraining: notBuilt('retraining'),
   })
   .superRefine(checkReferences);

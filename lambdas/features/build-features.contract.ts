@@ -15,6 +15,8 @@ export const BuildFeaturesResult = z.object({
   specHash: z.string(),
   featuresKey: z.string(),
   signatureKey: z.string(),
+  /** How the training rows' values are spread. */
+  profileKey: z.string(),
   holdoutKey: z.string(),
   trainUri: z.string(),
   validationUri: z.string(),

@@ -12,6 +12,8 @@ import { featureFitter, featureSpecHash } from '../../core/features/fit-features
 import { holdoutColumn, holdoutTest } from '../../core/features/holdout.ts';
 import type { RawColumns } from '../../core/features/raw-values.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import type { TrainingProfile } from '../../core/monitoring/profile.ts';
+import { trainingProfiler } from '../../core/monitoring/profile-training-rows.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { loadSnapshotFile, readManifest } from '../datasets/snapshot-tables.ts';
 import type { BuildFeaturesEvent, BuildFeaturesResult } from './build-features.contract.ts';
@@ -97,12 +99,19 @@ function labelsOf(values: RawColumns[string] | undefined, table: TypedTable): nu
   });
 }
 
-async function compute(
+/** One chunk of the snapshot's rows, on their two sides. */
+interface Computed {
+  readonly columns: RawColumns;
+  readonly sides: Readonly<Record<'train' | 'holdout', ReturnType<typeof side>>>;
+  /** Places in the chunk of its training rows. */
+  readonly picked: readonly number[];
+}
+
+async function* computed(
   rows: Rows,
   spec: FeatureSpec,
   isHoldout: IsHoldout,
-  files: { readonly train: FeatureFile; readonly holdout: FeatureFile },
-): Promise<void> {
+): AsyncGenerator<Computed> {
   const { database, tables, definition } = rows;
   const { label } = definition.data;
   const needed = [...spec.features.map(({ column }) => column), label, holdoutColumn(definition)];
@@ -115,11 +124,36 @@ async function compute(
       for (let row = 0; row < chunk.rows; row += 1) {
         picked[isHoldout(chunk.columns, row) ? 'holdout' : 'train'].push(row);
       }
-      files.train.append(side(features, labels, picked.train, first));
-      files.holdout.append(side(features, labels, picked.holdout, first));
+      const sides = {
+        train: side(features, labels, picked.train, first),
+        holdout: side(features, labels, picked.holdout, first),
+      };
+      yield { columns: chunk.columns, sides, picked: picked.train };
       first += chunk.rows;
     }
   }
+}
+
+/** Writes the features of both sides, then profiles the training rows: their cells have to be known first. */
+async function compute(
+  rows: Rows,
+  spec: FeatureSpec,
+  isHoldout: IsHoldout,
+  files: { readonly train: FeatureFile; readonly holdout: FeatureFile },
+): Promise<() => Promise<TrainingProfile>> {
+  const profiler = trainingProfiler(rows.definition, spec);
+  for await (const { sides } of computed(rows, spec, isHoldout)) {
+    files.train.append(sides.train);
+    files.holdout.append(sides.holdout);
+    profiler.sample(sides.train);
+  }
+  return async () => {
+    const counter = profiler.counter();
+    for await (const { sides, columns, picked } of computed(rows, spec, isHoldout)) {
+      counter.add(sides.train, columns, picked);
+    }
+    return counter.profile();
+  };
 }
 
 type Keys = ReturnType<typeof featureKeys>;
@@ -140,7 +174,7 @@ function build(
     const names = spec.features.map(({ name }) => name);
     const train = await featureFile(database, 'train', names);
     const holdout = await featureFile(database, 'holdout', names);
-    await compute(rows, spec, isHoldout, { train, holdout });
+    const profileOf = await compute(rows, spec, isHoldout, { train, holdout });
     const counted = { train: train.rows, holdout: holdout.rows };
     if (counted.train === 0 || counted.holdout === 0) {
       throw new UnfitSnapshotError(
@@ -152,6 +186,7 @@ function build(
       [keys.holdout]: await data.upload(await holdout.finish(), keys.holdout),
       [keys.spec]: await data.putJson(keys.spec, spec),
       [keys.signature]: await data.putJson(keys.signature, buildSignature(definition, spec)),
+      [keys.profile]: await data.putJson(keys.profile, await profileOf()),
     };
     return { specHash: spec.specHash, rows: counted, objects };
   }, 2_048);
@@ -161,6 +196,8 @@ function build(
 async function builtBefore(data: S3Objects, keys: Keys): Promise<BuiltFeatures | undefined> {
   if (!(await data.find(keys.built))) return undefined;
   const built = parseDocument(BuiltFeatures, await data.getJson(keys.built), keys.built);
+  // Features of before there were profiles are built again.
+  if (!(keys.profile in built.objects)) return undefined;
   for (const [key, { bytes }] of Object.entries(built.objects)) {
     if ((await data.find(key))?.bytes !== bytes) return undefined;
   }
@@ -186,6 +223,7 @@ export async function buildFeatures(
     specHash: built.specHash,
     featuresKey: keys.spec,
     signatureKey: keys.signature,
+    profileKey: keys.profile,
     holdoutKey: keys.holdout,
     trainUri: uri('train'),
     validationUri: uri('validation'),

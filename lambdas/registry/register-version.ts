@@ -138,6 +138,7 @@ async function artifactSources(
     { name: 'model.onnx', from: artifacts, key: `${job}model.onnx` },
     { name: 'parity.json', from: artifacts, key: `${job}parity.json` },
     { name: 'environment.json', from: artifacts, key: `${job}environment.json` },
+    { name: 'profile.json', from: artifacts, key: `${job}profile.json` },
     { name: 'features.json', from: data, key: event.featuresKey },
     { name: 'signature.json', from: data, key: event.signatureKey },
   ];

@@ -14,8 +14,12 @@ export const EvaluateCandidateEvent = z.object({
   /** s3://…/train/ of the same features: the baseline predicts the mean of its labels. */
   trainUri: z.string(),
   featuresKey: z.string(),
+  profileKey: z.string(),
 });
-/** evaluation.json beside the job's model: metrics, baseline, parity, each rule with its numbers. */
+/**
+ * Beside the job's model: evaluation.json (metrics, baseline, parity, each rule with its numbers), and
+ * profile.json (what later predictions are compared with).
+ */
 export const EvaluateCandidateResult = z.object({
   outcome: z.enum(['passed', 'rejected']),
   reasons: z.array(z.string()),

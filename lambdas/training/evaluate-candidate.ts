@@ -12,6 +12,8 @@ import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import type { ModelSession } from '../../core/inference/loaded-version.ts';
 import { ParitySample, parityFeatures } from '../../core/inference/parity-sample.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { type ReferenceProfile, TrainingProfile } from '../../core/monitoring/profile.ts';
+import { profilePredictions } from '../../core/monitoring/profile-predictions.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { evaluate, rejectionReasons } from '../../core/training/evaluation.ts';
 import type {
@@ -88,7 +90,8 @@ async function score(session: ModelSession, batches: AsyncIterable<FeatureBatch>
 }
 
 /**
- * Runs a candidate on its parity sample and on the holdout and writes evaluation.json beside it.
+ * Runs a candidate on its parity sample and on the holdout and writes evaluation.json and profile.json
+ * beside it.
  * That it is rejected is a result.
  * @throws UnusableCandidateError, UnfitGraphError, InvalidDocumentError when it cannot be run.
  */
@@ -106,16 +109,27 @@ export async function evaluateCandidate(
   try {
     const [parityRows] = paritySample.input.shape;
     const parityPredictions = await session.run(parityFeatures(paritySample), parityRows);
-    const evaluation = await withDuckdb(async (database) => {
+    const { evaluation, prediction } = await withDuckdb(async (database) => {
       const holdout = await downloadTables(data, database, 'holdout', [event.holdoutKey]);
       const names = spec.features.map(({ name }) => name);
-      return evaluate(definition.evaluation, {
-        ...(await score(session, featureBatches(database, holdout, names))),
+      const scored = await score(session, featureBatches(database, holdout, names));
+      const answers = {
+        ...scored,
         paritySample,
         parityPredictions,
         trainLabelMean: await trainLabelMean(data, database, event.trainUri),
-      });
+      };
+      return {
+        evaluation: evaluate(definition.evaluation, answers),
+        prediction: profilePredictions(scored.predictions),
+      };
     });
+    const training = await data.getJson(event.profileKey);
+    const profile: ReferenceProfile = {
+      ...parseDocument(TrainingProfile, training, event.profileKey),
+      prediction,
+    };
+    await artifacts.putJson(`${prefix}profile.json`, profile);
     const evaluationKey = `${prefix}evaluation.json`;
     await artifacts.putJson(evaluationKey, evaluation);
     return { outcome: evaluation.outcome, reasons: rejectionReasons(evaluation), evaluationKey };

@@ -8,6 +8,7 @@ import { DeliverySteps } from '../delivery/delivery-steps.ts';
 import { FeatureSteps } from '../features/feature-steps.ts';
 import { Endpoint } from '../inference/endpoint.ts';
 import type { ModelRoutes } from '../inference/inference-api.ts';
+import { DriftCheck } from '../monitoring/drift-check.ts';
 import { Feedback } from '../monitoring/feedback.ts';
 import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
@@ -28,6 +29,7 @@ export interface ModelStackProps extends StackProps {
   readonly trainingImage: TrainingImage;
   readonly quietPeriodSeconds: number;
   readonly predictionLogBufferSeconds: number;
+  readonly driftCheckMinutes: number;
   readonly pipelineMemoryMb: number;
 }
 
@@ -94,6 +96,11 @@ export class ModelStack extends Stack {
       predictionLogBufferSeconds: props.predictionLogBufferSeconds,
     });
     const feedback = new Feedback(this, 'Feedback', context);
+    new DriftCheck(this, 'Drift', {
+      ...context,
+      driftCheckMinutes: props.driftCheckMinutes,
+      alarmPrefix: name.stateMachineName,
+    });
     this.routes = {
       model: model.name,
       predict: endpoint.predict,

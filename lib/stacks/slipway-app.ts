@@ -36,6 +36,7 @@ export interface Environment {
   readonly api: CallerAuth;
   readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], TrainingImage>>;
   readonly predictionLogBufferSeconds: number;
+  readonly driftCheckMinutes: number;
   readonly pipelineMemoryMb: number;
   readonly logRetentionDays: keyof typeof retention;
   readonly platform: Platform;
@@ -85,6 +86,7 @@ export function slipwayApp(
       trainingImage: environment.trainingImages[model.training.trainer],
       quietPeriodSeconds: environment.quietPeriodSeconds,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
+      driftCheckMinutes: environment.driftCheckMinutes,
       pipelineMemoryMb: environment.pipelineMemoryMb,
     });
     Tags.of(stack).add('slipway:model', model.name);

@@ -201,6 +201,7 @@ export class TrainingPipeline extends Construct {
       holdoutKey: feature('holdoutKey'),
       trainUri: feature('trainUri'),
       featuresKey: feature('featuresKey'),
+      profileKey: feature('profileKey'),
     });
     planTraining.next(
       new Choice(this, 'IsTrainingNew')

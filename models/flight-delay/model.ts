@@ -52,4 +52,5 @@ export default defineModel({
   },
   serving: { target: 'lambda' },
   delivery: { approval: 'automatic' },
+  monitoring: { windowHours: 24, minimumRows: 500, psiThreshold: 0.2 },
 });

@@ -12,6 +12,7 @@ const artifactNames = [
   'metrics.json',
   'model.onnx',
   'parity.json',
+  'profile.json',
   'signature.json',
 ];
 

@@ -12,10 +12,12 @@ const alarmsOf = (template: Template): Record<string, unknown>[] =>
 describe('alarms', () => {
   it('watch the dead-letter queue of each model and tell its owners', () => {
     for (const template of [flightDelay, churn]) {
-      template.resourceCountIs('AWS::SQS::Queue', 1);
-      const [queue] = Object.keys(template.findResources('AWS::SQS::Queue'));
-      const [alarm, ...others] = alarmsOf(template);
-      expect(others).toEqual([]);
+      const queue = Object.keys(template.findResources('AWS::SQS::Queue')).find((id) =>
+        id.startsWith('RunControl'),
+      );
+      const alarm = alarmsOf(template).find(({ AlarmName }) =>
+        String(AlarmName).endsWith('-dead-letters'),
+      );
       expect(alarm).toMatchObject({
         Namespace: 'AWS/SQS',
         MetricName: 'ApproximateNumberOfMessagesVisible',
@@ -38,7 +40,7 @@ describe('alarms', () => {
         .replace('-prod-', '-<env>-')
         .replace(/-(flight-delay|churn)-/, '-<model>-'),
     );
-    expect(named).toHaveLength(2);
+    expect(named).toHaveLength(8);
     for (const name of named) expect(headings).toContain(name);
   });
 });
@@ -108,5 +110,59 @@ describe('the prediction log', () => {
         ]),
       },
     });
+  });
+});
+
+describe('drift of a model', () => {
+  it('is checked every hour, and a check that fails is kept', () => {
+    flightDelay.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(1 hour)',
+      Targets: [
+        {
+          InputTransformer: { InputPathsMap: { time: '$.time' }, InputTemplate: '{"time":<time>}' },
+          DeadLetterConfig: Match.anyValue(),
+        },
+      ],
+    });
+  });
+
+  it('alarms on two of three checks of its own model, whatever is missing', () => {
+    for (const [template, model] of [
+      [flightDelay, 'flight-delay'],
+      [churn, 'churn'],
+    ] as const) {
+      template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+        Namespace: 'Slipway',
+        MetricName: 'DriftedFeatures',
+        Dimensions: [{ Name: 'Model', Value: model }],
+        Statistic: 'Maximum',
+        Period: 3_600,
+        EvaluationPeriods: 3,
+        DatapointsToAlarm: 2,
+        Threshold: 1,
+        ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+        TreatMissingData: 'ignore',
+      });
+    }
+  });
+
+  it('has at most eight metrics and six alarms of a model, and each alarm tells somebody', () => {
+    const alarms = alarmsOf(flightDelay);
+    expect(alarms.length).toBeLessThanOrEqual(6);
+    for (const alarm of alarms) expect(alarm['AlarmActions']).toHaveLength(1);
+  });
+
+  it('is looked for with the rights to read the log and the profile, and to write its reports', () => {
+    const policies = Object.entries(flightDelay.findResources('AWS::IAM::Policy'));
+    const [, policy] = policies.find(([id]) => /^DriftCheckDriftRole/.test(id)) ?? [];
+    const statements: { Action: string | string[] }[] =
+      policy?.['Properties'].PolicyDocument.Statement;
+    const actions = statements.flatMap(({ Action }) => Action);
+    expect(actions).toContain('s3:PutObject');
+    expect(actions).not.toContain('s3:DeleteObject');
+    expect(actions).not.toContain('dynamodb:PutItem');
+    const text = JSON.stringify(statements);
+    expect(text).toContain('reports/flight-delay/drift/*');
+    expect(text).toContain('predictions/flight-delay/*');
   });
 });

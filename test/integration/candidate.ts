@@ -6,6 +6,7 @@ import type { Evaluation } from '../../core/training/evaluation.ts';
 import { hyperparametersOf, trainingId } from '../../core/training/training-plan.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
+import { referenceProfile } from '../builders/reference-profile.ts';
 
 export const trainerSha256 = sha256('trainer');
 export const trainingImage = 'xgboost@sha256:1';
@@ -69,6 +70,10 @@ export async function putCandidate(
   await data.putJson(event.signatureKey, signature(model));
   await artifacts.put(`${job}model.onnx`, Buffer.from(`graph ${seed}`));
   await artifacts.putJson(`${job}parity.json`, { seed });
+  await artifacts.putJson(
+    `${job}profile.json`,
+    referenceProfile(() => 0.5, model),
+  );
   await artifacts.putJson(`${job}environment.json`, { python: '3.12.1' });
   await artifacts.putJson(`${job}metrics.json`, { train: { logloss: 0.5 }, rounds: 10 });
   await artifacts.putJson(event.evaluationKey, evaluation);

@@ -18,6 +18,7 @@ import { computeFeatures } from '../../core/features/compute-features.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { Signature } from '../../core/inference/signature.ts';
 import { defineModel } from '../../core/model/define-model.ts';
+import { TrainingProfile } from '../../core/monitoring/profile.ts';
 import { quarantineFiles } from '../../lambdas/datasets/quarantine-files.ts';
 import { takeSnapshot } from '../../lambdas/datasets/take-snapshot.ts';
 import { validateSnapshot } from '../../lambdas/datasets/validate-snapshot.ts';
@@ -396,6 +397,33 @@ describe('the features of a snapshot', () => {
     expect(spec.specHash).toBe(result.specHash);
     const signature = Signature.parse(await data.getJson(result.signatureKey));
     expect(signature.inputs.map(({ name }) => name)).toEqual(['seen_at', 'plan', 'age']);
+  });
+
+  it('are profiled: every training row in the cell of its value', async () => {
+    const { data, result } = await built();
+    const profile = TrainingProfile.parse(await data.getJson(result.profileKey));
+    const newest = Math.max(...allRows.map((row) => Date.parse(row.seen_at)));
+    const train = allRows.filter((row) => Date.parse(row.seen_at) <= newest - 7 * 86_400_000);
+    expect(profile).toMatchObject({ model: 'churn', rows: train.length });
+    expect(profile.features.map(({ name }) => name)).toEqual(['plan', 'age', 'ageMissing', 'day']);
+    const [plan, age, ageMissing] = profile.features.map(({ distribution }) => distribution);
+    expect(plan?.reference).toEqual({
+      counts: [...plans.map((name) => train.filter((row) => row.plan === name).length), 0, 0],
+      missing: 0,
+    });
+    const without = train.filter((row) => row.age === null).length;
+    expect(age?.reference.missing).toBe(without);
+    expect(Math.max(...(ageMissing?.reference.counts ?? []))).toBe(train.length - without);
+    const cells = age?.cells.kind === 'numeric' ? age.cells : undefined;
+    const ages = train.flatMap((row) => row.age ?? []).map(Math.fround);
+    expect(cells?.range).toEqual([Math.min(...ages), Math.max(...ages)]);
+    // Fifty different ages, each of them an atom.
+    expect(cells?.edges.filter((_, i) => cells.atoms[i])).toEqual(
+      [...new Set(ages)].sort((a, b) => a - b),
+    );
+    expect(age?.reference.counts.filter((count) => count > 0)).toHaveLength(50);
+    const left = train.filter((row) => row.left === 1).length;
+    expect(profile.label.reference.counts).toEqual([train.length - left, left, 0, 0]);
   });
 
   it('are the same objects when they are built again, and mended when one is gone', async () => {

@@ -17,10 +17,12 @@ import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { LabelRecord, PredictionRecord } from '../../core/inference/prediction-record.ts';
 import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
+import { ReferenceProfile } from '../../core/monitoring/profile.ts';
 import { Evaluation } from '../../core/training/evaluation.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { featureSpec, modelVersion } from '../builders/model-version.ts';
 import { type LinearModel, linearModel, linearPrediction } from '../builders/onnx-model.ts';
+import { trainingProfile } from '../builders/reference-profile.ts';
 
 const model = 'parcel-weight';
 const definition: ModelDefinitionInput = {
@@ -376,6 +378,7 @@ describe('the evaluation of a candidate', () => {
     holdoutKey: `${folder}validation/part-0.parquet`,
     trainUri: `s3://data/${folder}train/`,
     featuresKey: `${folder}features/features.json`,
+    profileKey: `${folder}profile.json`,
   };
 
   /** 5,000 holdout rows whose label is 1 where length + items > 100; every seventh item is missing. */
@@ -413,6 +416,7 @@ describe('the evaluation of a candidate', () => {
   beforeAll(async () => {
     await writeTables();
     await data.putJson(event.featuresKey, featureSpec());
+    await data.putJson(event.profileKey, trainingProfile());
   });
 
   test('passes one that orders the holdout rightly, with the numbers of both sides', async () => {
@@ -428,6 +432,19 @@ describe('the evaluation of a candidate', () => {
       parity: { rows: 2, tolerance: 1e-6 },
       outcome: 'passed',
     });
+  });
+
+  test('leaves beside it what later predictions are compared with', async () => {
+    await evaluate({ weights: [0.1, 0.1], bias: -10 });
+    const profile = ReferenceProfile.parse(await artifacts.getJson(`${job}profile.json`));
+    expect(profile).toMatchObject(trainingProfile());
+    const { cells, reference } = profile.prediction;
+    expect(reference.counts.reduce((sum, count) => sum + count, reference.missing)).toBe(5_000);
+    // The smallest and the largest of the holdout: 0 and 199 + 4.
+    const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+    if (cells.kind !== 'numeric') throw new Error('predictions are numbers');
+    expect(cells.range?.[0]).toBeCloseTo(sigmoid(-10), 6);
+    expect(cells.range?.[1]).toBeGreaterThan(sigmoid(9.8));
   });
 
   test('gives the same bytes when it is repeated', async () => {

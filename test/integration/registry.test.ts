@@ -53,7 +53,7 @@ describe('registering a version', () => {
     expect(await registerVersion(place, event)).toBe(1);
 
     const version = await registry.getVersion('sealed', 1);
-    const names = ['environment', 'features', 'metrics', 'parity', 'signature'];
+    const names = ['environment', 'features', 'metrics', 'parity', 'profile', 'signature'];
     expect(await keys('models/sealed/')).toEqual(
       [...names.map((name) => `${name}.json`), 'model.onnx']
         .map((name) => `models/sealed/1/${name}`)
@@ -132,7 +132,7 @@ describe('registering a version', () => {
       );
       expect(await registerVersion(place, event)).toBe(1);
       expect(await registry.listVersions(model)).toHaveLength(1);
-      expect(await keys(`models/${model}/`)).toHaveLength(6);
+      expect(await keys(`models/${model}/`)).toHaveLength(7);
       if (!killed) break;
       expect(calls).toBeLessThan(25);
     }

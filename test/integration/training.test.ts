@@ -256,7 +256,7 @@ describe('the end of a run', () => {
     expect(await leftovers('lively')).not.toEqual([]);
     for (let i = 0; i < 2; i += 1) expect(await run.finish('live')).toEqual({ outcome: 'live' });
     expect(await leftovers('lively')).toEqual([]);
-    expect(await artifacts.list('models/lively/')).toHaveLength(6);
+    expect(await artifacts.list('models/lively/')).toHaveLength(7);
     expect(await registry.getRun('lively', run.runId)).toMatchObject({
       status: 'SUCCEEDED',
       outcome: 'live',

@@ -95,9 +95,10 @@ describe('the command line', () => {
 
   it('has the commands that the platform promises', () => {
     expect(commands.map((command) => command.name()).sort()).toEqual(
-      ['demo drop lineage live local logs', 'models predict retry status token train'].flatMap(
-        (line) => line.split(' '),
-      ),
+      [
+        'demo drift drop lineage live local logs',
+        'models predict retry status token train',
+      ].flatMap((line) => line.split(' ')),
     );
   });
 

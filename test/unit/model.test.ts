@@ -131,15 +131,25 @@ describe('defineModel', () => {
     expect(problems).toHaveLength(2);
   });
 
-  it.each(['monitoring', 'retraining'])(
-    'refuses the section %s, which is not available',
-    (section) => {
-      const [problem] = problemsOf({ ...aModelDefinition(), [section]: { schedule: 'hourly' } });
-      expect(problem).toContain(section);
-      expect(problem).toContain('not available');
-      expect(problem).toContain('remove it');
-    },
-  );
+  it.each(['retraining'])('refuses the section %s, which is not available', (section) => {
+    const [problem] = problemsOf({ ...aModelDefinition(), [section]: { schedule: 'hourly' } });
+    expect(problem).toContain(section);
+    expect(problem).toContain('not available');
+    expect(problem).toContain('remove it');
+  });
+
+  it('is watched with defaults where it says nothing of monitoring', () => {
+    expect(defineModel(aModelDefinition()).monitoring).toEqual({
+      windowHours: 24,
+      minimumRows: 500,
+      psiThreshold: 0.2,
+      missingShareThreshold: 0.05,
+      significance: 0.01,
+    });
+    expect(problemsOf({ ...aModelDefinition(), monitoring: { minimumRows: 1 } }).join()).toContain(
+      'monitoring.minimumRows',
+    );
+  });
 
   it.each([
     ['a section', { ...aModelDefinition(), colour: 'blue' }, 'colour'],

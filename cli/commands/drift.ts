@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import type { S3Objects } from '../../adapters/s3-objects.ts';
+import { type Drift, DriftReport, driftReportPrefix } from '../../core/monitoring/drift-report.ts';
+import { parseDocument } from '../../core/parse-document.ts';
+import { type Common, deployedCommand, run } from '../command.ts';
+import { CommandError } from '../command-error.ts';
+import { columns, styled } from '../terminal.ts';
+
+/** The newest report: their names ascend with time. */
+async function lastReport(data: S3Objects, model: string): Promise<DriftReport> {
+  const [key] = (await data.list(driftReportPrefix(model))).map((object) => object.key).slice(-1);
+  if (key === undefined) {
+    throw new CommandError(
+      `there is no drift report of ${model} yet: the first comes with the first check after a version with a profile is live`,
+    );
+  }
+  return parseDocument(DriftReport, await data.getJson(key), key);
+}
+
+const number = (value: number | undefined): string =>
+  value === undefined ? '–' : value.toFixed(4);
+const share = (value: number | undefined): string =>
+  value === undefined ? '–' : `${(value * 100).toFixed(1)} %`;
+
+function row(name: string, drift: Drift, alarmed: boolean): string[] {
+  const { shape, missing, rows, status } = drift;
+  return [
+    name,
+    alarmed ? status : `${status} (calendar, not alarmed)`,
+    number(shape?.psi),
+    shape ? shape.adjustedPValue.toPrecision(2) : '–',
+    number(shape?.kolmogorovSmirnov?.d),
+    `${share(missing?.reference)} → ${share(missing?.current)}`,
+    String(rows.current),
+  ];
+}
+
+/** Where the histogram changed most. */
+function change(name: string, { bars }: Drift): string[] {
+  const moved = bars
+    .map((bar) => ({ ...bar, by: bar.current - bar.reference }))
+    .sort((a, b) => Math.abs(b.by) - Math.abs(a.by))
+    .slice(0, 3)
+    .map((bar) => `${bar.label}: ${share(bar.reference)} → ${share(bar.current)}`);
+  return [`  ${name}: ${moved.join(', ')}`];
+}
+
+/** A report as lines for people. */
+export function describeDrift(report: DriftReport): string[] {
+  const { model, version, status, window, rows, features, prediction, policy, unreadable } = report;
+  const moved = [
+    ...features.filter((feature) => feature.status === 'drifted'),
+    ...(prediction.status === 'drifted' ? [{ name: 'prediction', ...prediction }] : []),
+  ];
+  return [
+    `${styled('bold', model)} v${version}: ${status}${report.drifted.length > 0 ? ` (${report.drifted.join(', ')})` : ''}`,
+    `  ${rows} predictions from ${window.from} to ${window.to}; at least ${policy.minimumRows} are needed, drift is PSI ≥ ${policy.psiThreshold}`,
+    ...(unreadable > 0 ? [`  ${unreadable} lines of the prediction log could not be read`] : []),
+    '',
+    ...columns([
+      ['feature', 'status', 'PSI', 'adjusted p', 'KS', 'missing', 'rows'],
+      ...features.map((feature) => row(feature.name, feature, feature.alarmed)),
+      row('(prediction)', prediction, true),
+    ]),
+    ...(moved.length > 0 ? ['', 'changed most:'] : []),
+    ...moved.flatMap((one) => change(one.name, one)),
+  ];
+}
+
+export const driftCommand = (): Command =>
+  deployedCommand({
+    usage: 'drift <model>',
+    description: 'the last comparison of what a model is asked with what it was trained on',
+    examples: ['slipway drift flight-delay', 'slipway drift flight-delay --env prod --json'],
+  }).action((model: string, options: Common) =>
+    run(options, async ({ deployment, terminal }) => {
+      const report = await lastReport(deployment.data, deployment.model(model).name);
+      terminal.result(report, describeDrift(report));
+      return undefined;
+    }),
+  );

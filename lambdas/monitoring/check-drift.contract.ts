@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { DriftStatus } from '../../core/monitoring/drift-report.ts';
+
+export const CheckDriftEnvironment = z.object({
+  MODEL_NAME: z.string(),
+  REGISTRY_TABLE: z.string(),
+  DATA_BUCKET: z.string(),
+  ARTIFACTS_BUCKET: z.string(),
+  LAMBDA_TASK_ROOT: z.string(),
+});
+
+/** EventBridge's schedule, or a person with another instant to look back from. */
+export const CheckDriftEvent = z.object({
+  /** ISO 8601, UTC. */
+  time: z.iso.datetime(),
+});
+
+export const CheckDriftResult = z.discriminatedUnion('outcome', [
+  /** Nothing is live, or the live version was registered before there were profiles. */
+  z.object({ outcome: z.enum(['no_live_version', 'no_profile']) }),
+  z.object({
+    outcome: z.literal('checked'),
+    status: DriftStatus,
+    drifted: z.array(z.string()),
+    rows: z.int(),
+    reportKey: z.string(),
+  }),
+]);
+
+/**
+ * In the namespace Slipway, with the dimension Model. What could not be judged for want of rows has no
+ * data point, so that an alarm keeps its state.
+ */
+export const DriftMetrics = {
+  rows: 'RowsInWindow',
+  worstPsi: 'WorstFeaturePsi',
+  driftedFeatures: 'DriftedFeatures',
+  predictionPsi: 'PredictionPsi',
+} as const;
