@@ -7,24 +7,28 @@ export interface Notification {
   readonly runId: string;
   /** What it is about, to filter subscriptions by: 'run-live', 'run-failed', 'files-quarantined', … */
   readonly kind: string;
+  /** news can wait for the morning, a page cannot. */
+  readonly severity: 'news' | 'page';
 }
 
 const subjectLimit = 100;
 
-/** People who want to hear of a model subscribe to the topic. Rejects with the SDK's errors. */
+/** People who want to hear of a model subscribe to its topics. Rejects with the SDK's errors. */
 export function snsNotifications({
-  topicArn,
+  newsTopicArn,
+  pagesTopicArn,
   client = new SNSClient(),
 }: {
-  readonly topicArn: string;
+  readonly newsTopicArn: string;
+  readonly pagesTopicArn: string;
   readonly client?: SNSClient;
 }) {
   return {
-    async publish({ subject, text, model, runId, kind }: Notification): Promise<void> {
+    async publish({ subject, text, model, runId, kind, severity }: Notification): Promise<void> {
       const attribute = (value: string) => ({ DataType: 'String', StringValue: value });
       await client.send(
         new PublishCommand({
-          TopicArn: topicArn,
+          TopicArn: severity === 'page' ? pagesTopicArn : newsTopicArn,
           // SNS takes one line of ASCII.
           Subject: subject.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, subjectLimit),
           Message: text,
@@ -32,6 +36,7 @@ export function snsNotifications({
             model: attribute(model),
             runId: attribute(runId),
             kind: attribute(kind),
+            severity: attribute(severity),
           },
         }),
       );

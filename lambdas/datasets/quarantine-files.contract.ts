@@ -2,7 +2,8 @@ import { z } from 'zod';
 
 export const QuarantineFilesEnvironment = z.object({
   DATA_BUCKET: z.string(),
-  NOTIFICATION_TOPIC_ARN: z.string(),
+  NEWS_TOPIC_ARN: z.string(),
+  PAGES_TOPIC_ARN: z.string(),
   LAMBDA_TASK_ROOT: z.string(),
 });
 export const QuarantineFilesEvent = z.object({ runId: z.string(), reportKey: z.string() });

@@ -12,7 +12,10 @@ import { quarantineFiles } from './quarantine-files.ts';
 const environment = parseEnvironment(QuarantineFilesEnvironment, process.env);
 const deps = {
   data: s3Objects({ bucket: environment.DATA_BUCKET }),
-  notifications: snsNotifications({ topicArn: environment.NOTIFICATION_TOPIC_ARN }),
+  notifications: snsNotifications({
+    newsTopicArn: environment.NEWS_TOPIC_ARN,
+    pagesTopicArn: environment.PAGES_TOPIC_ARN,
+  }),
 };
 
 export const handler = stepHandler(

@@ -36,7 +36,13 @@ async function tellOnce({ data, notifications }: Deps, report: ValidationReport,
   const { runId, reportKey } = event;
   const message = quarantineMessage(report, { bucket: data.bucket, reportKey, runId });
   try {
-    await notifications.publish({ ...message, model, runId, kind: 'files-quarantined' });
+    await notifications.publish({
+      ...message,
+      model,
+      runId,
+      kind: 'files-quarantined',
+      severity: 'news',
+    });
   } catch (error) {
     await mark('failed');
     throw error;

@@ -6,7 +6,8 @@ export const FinishRunEnvironment = z.object({
   REGISTRY_TABLE: z.string(),
   ARTIFACTS_BUCKET: z.string(),
   STATE_MACHINE_ARN: z.string(),
-  NOTIFICATION_TOPIC_ARN: z.string(),
+  NEWS_TOPIC_ARN: z.string(),
+  PAGES_TOPIC_ARN: z.string(),
   MODEL_NAME: z.string(),
 });
 export const FinishRunEvent = z.object({

@@ -12,7 +12,10 @@ const parts = {
   control: connectRunControl(environment),
   registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
-  notifications: snsNotifications({ topicArn: environment.NOTIFICATION_TOPIC_ARN }),
+  notifications: snsNotifications({
+    newsTopicArn: environment.NEWS_TOPIC_ARN,
+    pagesTopicArn: environment.PAGES_TOPIC_ARN,
+  }),
 };
 
 export const handler = stepHandler({ event: FinishRunEvent, result: FinishRunResult }, (event) =>

@@ -48,7 +48,7 @@ export async function finishRun(
   }
   const nextRunId = await endRun(control, runId);
   const news = newsOf(model, { ...event, reasons });
-  if (news) await notifications.publish({ ...news, model, runId });
+  if (news) await notifications.publish({ ...news, model, runId, severity: 'news' });
   return { outcome, ...(nextRunId !== undefined && { nextRunId }) };
 }
 

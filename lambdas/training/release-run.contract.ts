@@ -4,7 +4,8 @@ import { z } from 'zod';
 export const ReleaseRunEnvironment = z.object({
   REGISTRY_TABLE: z.string(),
   STATE_MACHINE_ARN: z.string(),
-  NOTIFICATION_TOPIC_ARN: z.string(),
+  NEWS_TOPIC_ARN: z.string(),
+  PAGES_TOPIC_ARN: z.string(),
   MODEL_NAME: z.string(),
 });
 /** EventBridge: Step Functions Execution Status Change. */

@@ -12,7 +12,10 @@ import { releaseBrokenRun } from './release-run.ts';
 const environment = parseEnvironment(ReleaseRunEnvironment, process.env);
 const parts = {
   control: connectRunControl(environment),
-  notifications: snsNotifications({ topicArn: environment.NOTIFICATION_TOPIC_ARN }),
+  notifications: snsNotifications({
+    newsTopicArn: environment.NEWS_TOPIC_ARN,
+    pagesTopicArn: environment.PAGES_TOPIC_ARN,
+  }),
 };
 
 export const handler = stepHandler({ event: ReleaseRunEvent, result: ReleaseRunResult }, (event) =>

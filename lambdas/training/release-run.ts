@@ -22,6 +22,7 @@ export async function releaseBrokenRun(
     model,
     runId,
     kind: 'run-failed',
+    severity: 'page',
     subject: `${model}: run ${runId} ${words[status]}`,
     text: [
       `Run ${runId} of ${model} ${words[status]}. What was live stays live.`,

@@ -10,6 +10,7 @@ import {
   grantObjects,
   grantRegistry,
   type ModelContext,
+  notificationVariables,
 } from '../runtime/model-context.ts';
 
 /** The pipeline's steps on raw data: snapshot, validate, quarantine. */
@@ -63,7 +64,7 @@ export class DatasetSteps extends Construct {
       timeout: Duration.minutes(5),
       environment: {
         DATA_BUCKET: data.bucketName,
-        NOTIFICATION_TOPIC_ARN: context.notifications.topicArn,
+        ...notificationVariables(context),
       },
     });
     grantListing(this.quarantineFiles, data, [

@@ -12,7 +12,6 @@ import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { EventField, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import {
   CheckDriftEnvironment,
@@ -25,7 +24,6 @@ import {
   grantRegistry,
   type ModelContext,
 } from '../runtime/model-context.ts';
-import { waive } from '../runtime/waivers.ts';
 
 export interface DriftCheckProps extends ModelContext {
   readonly driftCheckMinutes: number;
@@ -34,8 +32,7 @@ export interface DriftCheckProps extends ModelContext {
 }
 
 /**
- * Compares what the live version answers with what it was trained on, on a schedule, and alarms. Checks that
- * failed wait in a dead-letter queue, which has an alarm too.
+ * Compares what the live version answers with what it was trained on, on a schedule, and alarms.
  */
 export class DriftCheck extends Construct {
   readonly checkDrift: HandlerFunction<typeof CheckDriftEnvironment>;
@@ -46,7 +43,7 @@ export class DriftCheck extends Construct {
     this.props = props;
     const { name } = props.model;
     this.checkDrift = this.createFunction();
-    const deadLetters = this.createDeadLetters();
+    const { deadLetters } = props;
     this.checkDrift.configureAsyncInvoke({
       retryAttempts: 2,
       onFailure: new SqsDestination(deadLetters),
@@ -79,16 +76,6 @@ export class DriftCheck extends Construct {
         datapointsToAlarm: 2,
       },
     );
-    this.alarm(
-      'DriftChecksFailed',
-      'drift-checks-failed',
-      deadLetters.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5) }),
-      {
-        alarmDescription: `A drift check of ${name} failed three times; docs/runbook.md says what to do`,
-        threshold: 1,
-        evaluationPeriods: 1,
-      },
-    );
   }
 
   private createFunction(): HandlerFunction<typeof CheckDriftEnvironment> {
@@ -115,16 +102,6 @@ export class DriftCheck extends Construct {
     return check;
   }
 
-  private createDeadLetters(): Queue {
-    const queue = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
-    waive(queue, 'AwsSolutions-SQS3', 'this is a dead-letter queue');
-    return queue;
-  }
-
   private metric(metricName: string): IMetric {
     return new Metric({
       namespace: 'Slipway',
@@ -148,7 +125,7 @@ export class DriftCheck extends Construct {
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       treatMissingData: TreatMissingData.IGNORE,
     });
-    const action = new SnsAction(this.props.notifications);
+    const action = new SnsAction(this.props.notifications.news);
     alarm.addAlarmAction(action);
     alarm.addOkAction(action);
   }

@@ -6,6 +6,7 @@ import type { ILayerVersion } from 'aws-cdk-lib/aws-lambda';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { explainWildcard } from './waivers.ts';
 
@@ -15,8 +16,11 @@ export interface ModelContext {
   readonly data: IBucket;
   readonly artifacts: IBucket;
   readonly registry: ITableV2;
-  readonly notifications: ITopic;
+  /** news: can wait for the morning · pages: cannot. */
+  readonly notifications: { readonly news: ITopic; readonly pages: ITopic };
   readonly notificationsKey: IKey;
+  /** Every asynchronous edge leaves here what it could not deliver or handle. */
+  readonly deadLetters: IQueue;
   readonly onnxruntime: ILayerVersion;
   readonly duckdb: ILayerVersion;
   readonly logRetention: RetentionDays;
@@ -25,11 +29,20 @@ export interface ModelContext {
   readonly cpu: 'x64' | 'arm64';
 }
 
+/** What a function that tells the model's owners something finds in its environment. */
+export const notificationVariables = ({ notifications }: ModelContext) => ({
+  NEWS_TOPIC_ARN: notifications.news.topicArn,
+  PAGES_TOPIC_ARN: notifications.pages.topicArn,
+});
+
 /** Lets a function tell the model's owners something. */
 export function grantNotifications(grantee: IGrantable, context: ModelContext): void {
   const { notifications, notificationsKey } = context;
   grantee.grantPrincipal.addToPrincipalPolicy(
-    new PolicyStatement({ actions: ['sns:Publish'], resources: [notifications.topicArn] }),
+    new PolicyStatement({
+      actions: ['sns:Publish'],
+      resources: [notifications.news.topicArn, notifications.pages.topicArn],
+    }),
   );
   grantee.grantPrincipal.addToPrincipalPolicy(
     new PolicyStatement({

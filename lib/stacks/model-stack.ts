@@ -1,5 +1,6 @@
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
@@ -10,6 +11,7 @@ import { Endpoint } from '../inference/endpoint.ts';
 import type { ModelRoutes } from '../inference/inference-api.ts';
 import { DriftCheck } from '../monitoring/drift-check.ts';
 import { Feedback } from '../monitoring/feedback.ts';
+import { Notifications } from '../monitoring/notifications.ts';
 import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
 import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
@@ -40,13 +42,16 @@ export class ModelStack extends Stack {
   constructor(scope: Construct, id: string, props: ModelStackProps) {
     super(scope, id, props);
     const { model, state, platform } = props;
+    const notifications = new Notifications(this, 'Notifications', state);
     const context: ModelContext = {
       model,
       data: state.buckets.data,
       artifacts: state.buckets.artifacts,
       registry: state.registry.table,
-      notifications: state.notifications,
+      notifications,
       notificationsKey: state.notificationsKey,
+      // By its address: who may send is said where the queue is, once for the environment.
+      deadLetters: Queue.fromQueueArn(this, 'DeadLetters', state.deadLetters.queueArn),
       onnxruntime: nativeLayer(this, 'OnnxRuntime', 'onnxruntime', platform),
       duckdb: nativeLayer(this, 'DuckDb', 'duckdb', platform),
       logRetention: props.logRetention,
@@ -110,6 +115,8 @@ export class ModelStack extends Stack {
       'state-machine-arn': pipeline.stateMachine.stateMachineArn,
       'request-run-function': control.requestRun.functionName,
       'predict-function': endpoint.predict.functionName,
+      'news-topic-arn': notifications.news.topicArn,
+      'pages-topic-arn': notifications.pages.topicArn,
     });
   }
 

@@ -1,17 +1,19 @@
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { ReleaseRunEnvironment } from '../../lambdas/training/release-run.contract.ts';
 import { RequestRunEnvironment } from '../../lambdas/training/request-run.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
-import { grantNotifications, grantRegistry, type ModelContext } from '../runtime/model-context.ts';
-import { explainWildcard, waive } from '../runtime/waivers.ts';
+import {
+  grantNotifications,
+  grantRegistry,
+  type ModelContext,
+  notificationVariables,
+} from '../runtime/model-context.ts';
+import { explainWildcard } from '../runtime/waivers.ts';
 
 export interface RunControlProps extends ModelContext {
   readonly stateMachineName: string;
@@ -23,7 +25,7 @@ export interface RunControlProps extends ModelContext {
 
 /**
  * The one starter of a model's pipeline, and what frees its lock when a run ends badly. Whatever either
- * could not handle waits in a dead-letter queue, and an alarm tells.
+ * could not handle waits in the environment's dead-letter queue, and an alarm tells.
  */
 export class RunControl extends Construct {
   readonly requestRun: HandlerFunction<typeof RequestRunEnvironment>;
@@ -31,28 +33,7 @@ export class RunControl extends Construct {
 
   constructor(scope: Construct, id: string, props: RunControlProps) {
     super(scope, id);
-    const { data, model, registry } = props;
-    const deadLetters = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
-
-    waive(deadLetters, 'AwsSolutions-SQS3', 'this is a dead-letter queue');
-    new Alarm(this, 'DeadLettersWait', {
-      alarmName: `${props.stateMachineName}-dead-letters`,
-      alarmDescription: `A drop or a run's end of ${model.name} could not be handled; docs/runbook.md says what to do`,
-      metric: deadLetters.metricApproximateNumberOfMessagesVisible({
-        period: Duration.minutes(1),
-        statistic: 'Maximum',
-      }),
-      threshold: 0,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-      evaluationPeriods: 1,
-      // A queue that nobody uses has no metrics.
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    }).addAlarmAction(new SnsAction(props.notifications));
-
+    const { data, deadLetters, model, registry } = props;
     this.requestRun = new HandlerFunction(this, 'RequestRun', {
       ...props,
       entry: 'training/request-run',
@@ -72,7 +53,7 @@ export class RunControl extends Construct {
       environment: {
         REGISTRY_TABLE: registry.tableName,
         STATE_MACHINE_ARN: props.stateMachineArn,
-        NOTIFICATION_TOPIC_ARN: props.notifications.topicArn,
+        ...notificationVariables(props),
         MODEL_NAME: model.name,
       },
     });

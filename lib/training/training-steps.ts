@@ -12,6 +12,7 @@ import {
   grantObjects,
   grantRegistry,
   type ModelContext,
+  notificationVariables,
 } from '../runtime/model-context.ts';
 
 export interface TrainingStepsProps extends ModelContext {
@@ -77,7 +78,7 @@ export class TrainingSteps extends Construct {
         REGISTRY_TABLE: registry.tableName,
         ARTIFACTS_BUCKET: artifacts.bucketName,
         STATE_MACHINE_ARN: props.stateMachineArn,
-        NOTIFICATION_TOPIC_ARN: props.notifications.topicArn,
+        ...notificationVariables(props),
         MODEL_NAME: name,
       },
     });

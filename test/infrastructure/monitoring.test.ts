@@ -9,27 +9,68 @@ const alarmsOf = (template: Template): Record<string, unknown>[] =>
     ({ Properties }) => Properties,
   );
 
-describe('alarms', () => {
-  it('watch the dead-letter queue of each model and tell its owners', () => {
-    for (const template of [flightDelay, churn]) {
-      const queue = Object.keys(template.findResources('AWS::SQS::Queue')).find((id) =>
-        id.startsWith('RunControl'),
-      );
-      const alarm = alarmsOf(template).find(({ AlarmName }) =>
-        String(AlarmName).endsWith('-dead-letters'),
-      );
-      expect(alarm).toMatchObject({
-        Namespace: 'AWS/SQS',
-        MetricName: 'ApproximateNumberOfMessagesVisible',
-        Dimensions: [{ Name: 'QueueName', Value: { 'Fn::GetAtt': [queue, 'QueueName'] } }],
-        ComparisonOperator: 'GreaterThanThreshold',
-        Threshold: 0,
-        TreatMissingData: 'notBreaching',
-      });
-      expect(JSON.stringify(alarm?.['AlarmActions'])).toContain('Notifications');
+describe('what could not be handled', () => {
+  const [queueId = ''] = Object.keys(state.findResources('AWS::SQS::Queue'));
+
+  it('waits in one queue of the environment, and one alarm pages', () => {
+    for (const template of [flightDelay, churn, api]) {
+      template.resourceCountIs('AWS::SQS::Queue', 0);
+    }
+    state.resourceCountIs('AWS::SQS::Queue', 1);
+    const [alarm, ...others] = alarmsOf(state);
+    expect(others).toEqual([]);
+    expect(alarm).toMatchObject({
+      AlarmName: 'slipway-prod-dead-letters',
+      Namespace: 'AWS/SQS',
+      MetricName: 'ApproximateNumberOfMessagesVisible',
+      Dimensions: [{ Name: 'QueueName', Value: { 'Fn::GetAtt': [queueId, 'QueueName'] } }],
+      ComparisonOperator: 'GreaterThanThreshold',
+      Threshold: 0,
+      TreatMissingData: 'notBreaching',
+    });
+    for (const actions of ['AlarmActions', 'OKActions']) {
+      expect(JSON.stringify(alarm?.[actions])).toContain('Pages');
     }
   });
 
+  it('comes from the rules and topics of this environment, and from roles that name the queue', () => {
+    const [policy] = Object.values(state.findResources('AWS::SQS::QueuePolicy'));
+    const allowed = policy?.['Properties'].PolicyDocument.Statement.filter(
+      ({ Effect }: { Effect: string }) => Effect === 'Allow',
+    );
+    const sources = allowed.map(
+      ({
+        Principal,
+        Action,
+        Condition,
+      }: Record<string, Record<string, Record<string, unknown>>>) => [
+        Principal?.['Service'],
+        Action,
+        JSON.stringify(Condition?.['ArnLike']?.['aws:SourceArn']),
+      ],
+    );
+    expect(sources).toEqual([
+      ['events.amazonaws.com', 'sqs:SendMessage', expect.stringContaining(':rule/Slipway-prod-*')],
+      ['sns.amazonaws.com', 'sqs:SendMessage', expect.stringContaining(':Slipway-prod-*')],
+    ]);
+  });
+
+  it('is left there by every asynchronous edge', () => {
+    const isTheQueue = (arn: unknown) => expect(JSON.stringify(arn)).toContain(queueId);
+    for (const template of [flightDelay, churn]) {
+      const configured = Object.values(template.findResources('AWS::Lambda::EventInvokeConfig'));
+      expect(configured.length).toBeGreaterThanOrEqual(3);
+      for (const { Properties } of configured) {
+        isTheQueue(Properties.DestinationConfig.OnFailure.Destination);
+      }
+      for (const { Properties } of Object.values(template.findResources('AWS::Events::Rule'))) {
+        for (const target of Properties.Targets) isTheQueue(target.DeadLetterConfig.Arn);
+      }
+    }
+  });
+});
+
+describe('alarms', () => {
   it('each have their heading in the runbook', () => {
     const headings = readFileSync('docs/runbook.md', 'utf8')
       .split('\n')
@@ -40,27 +81,48 @@ describe('alarms', () => {
         .replace('-prod-', '-<env>-')
         .replace(/-(flight-delay|churn)-/, '-<model>-'),
     );
-    expect(named).toHaveLength(8);
+    expect(named).toHaveLength(5);
     for (const name of named) expect(headings).toContain(name);
   });
 });
 
-describe('the notification topic', () => {
+describe('the topics', () => {
   const ofThisAccount = { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } };
+  const publishers = {
+    Effect: 'Allow',
+    Principal: { Service: ['cloudwatch.amazonaws.com', 'events.amazonaws.com'] },
+    Action: 'sns:Publish',
+    Condition: ofThisAccount,
+  };
 
-  it("lets this account's alarms and rules publish, and nobody else's", () => {
-    state.hasResourceProperties('AWS::SNS::TopicPolicy', {
-      PolicyDocument: {
-        Statement: Match.arrayWith([
-          Match.objectLike({
-            Effect: 'Allow',
-            Principal: { Service: ['cloudwatch.amazonaws.com', 'events.amazonaws.com'] },
-            Action: 'sns:Publish',
-            Condition: ofThisAccount,
-          }),
-        ]),
-      },
-    });
+  it('are two a model and one for the environment, encrypted with the customer key', () => {
+    const keys = (template: Template) =>
+      Object.values(template.findResources('AWS::SNS::Topic')).map(({ Properties }) =>
+        JSON.stringify(Properties.KmsMasterKeyId),
+      );
+    expect(keys(state)).toEqual([expect.stringContaining('NotificationsKey')]);
+    for (const model of [flightDelay, churn]) {
+      expect(keys(model)).toEqual([
+        expect.stringContaining('NotificationsKey'),
+        expect.stringContaining('NotificationsKey'),
+      ]);
+    }
+  });
+
+  it("let this account's alarms and rules publish, and nobody else's", () => {
+    for (const template of [state, flightDelay, churn]) {
+      const policies = Object.values(template.findResources('AWS::SNS::TopicPolicy'));
+      expect(policies).toHaveLength(template === state ? 1 : 2);
+      for (const { Properties } of policies) {
+        const { Statement } = Properties.PolicyDocument;
+        expect(Statement).toContainEqual(expect.objectContaining(publishers));
+        const others = Statement.filter(
+          ({ Effect, Sid }: { Effect: string; Sid: string }) =>
+            Effect === 'Allow' && Sid !== 'AlarmsAndRulesPublish',
+        );
+        expect(others).toEqual([]);
+      }
+    }
   });
 
   it('has a key that both may encrypt with', () => {

@@ -194,7 +194,7 @@ async function topicAndQueue(on: Cloud) {
   await sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { Policy } }));
   await sns.send(new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint }));
   return {
-    notifications: snsNotifications({ topicArn: TopicArn, client: sns }),
+    notifications: snsNotifications({ newsTopicArn: TopicArn, pagesTopicArn: 'none', client: sns }),
     /** All messages, once none has come for a second. */
     received: async (): Promise<string[]> => {
       const texts: string[] = [];

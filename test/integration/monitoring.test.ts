@@ -15,6 +15,7 @@ import { LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
@@ -253,8 +254,9 @@ function deployed(name: string) {
     data: Bucket.fromBucketName(stack, 'Data', 'drift-data'),
     artifacts: Bucket.fromBucketName(stack, 'Artifacts', 'drift-artifacts'),
     registry: TableV2.fromTableName(stack, 'Registry', 'registry'),
-    notifications: new Topic(stack, 'Topic'),
+    notifications: { news: new Topic(stack, 'News'), pages: new Topic(stack, 'Pages') },
     notificationsKey: new Key(stack, 'Key'),
+    deadLetters: new Queue(stack, 'DeadLetters'),
     onnxruntime: layer('onnx'),
     duckdb: layer('duckdb'),
     logRetention: RetentionDays.ONE_WEEK,

@@ -45,6 +45,7 @@ let data: S3Objects;
 let artifacts: S3Objects;
 let notifications: Notifications;
 let inbox: () => Promise<{ Subject: string; Message: string }>;
+let pager: typeof inbox;
 
 /** A pipeline whose executions go on until they are stopped. */
 async function endlessPipeline(client: SFNClient): Promise<string> {
@@ -74,9 +75,13 @@ const policyFor = (queueArn: string) => ({
 });
 
 /** The topic's messages, one by one. */
-async function subscribe(sns: SNSClient, topicArn: string): Promise<typeof inbox> {
+async function subscribe(
+  sns: SNSClient,
+  topicArn: string,
+  QueueName: string,
+): Promise<typeof inbox> {
   const sqs = new SQSClient(clientConfig(cloud()));
-  const { QueueUrl = '' } = await sqs.send(new CreateQueueCommand({ QueueName: 'inbox' }));
+  const { QueueUrl = '' } = await sqs.send(new CreateQueueCommand({ QueueName }));
   const { Attributes } = await sqs.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }),
   );
@@ -126,9 +131,12 @@ beforeAll(async () => {
   data = s3Objects({ bucket: 'training-data', client: s3 });
   artifacts = s3Objects({ bucket: 'training-artifacts', client: s3 });
   const sns = new SNSClient(clientConfig(cloud()));
-  const { TopicArn: topicArn = '' } = await sns.send(new CreateTopicCommand({ Name: 'news' }));
-  inbox = await subscribe(sns, topicArn);
-  notifications = snsNotifications({ topicArn, client: sns });
+  const topic = async (Name: string): Promise<string> =>
+    (await sns.send(new CreateTopicCommand({ Name }))).TopicArn ?? '';
+  const [newsTopicArn, pagesTopicArn] = [await topic('news'), await topic('pages')];
+  inbox = await subscribe(sns, newsTopicArn, 'inbox');
+  pager = await subscribe(sns, pagesTopicArn, 'pager');
+  notifications = snsNotifications({ newsTopicArn, pagesTopicArn, client: sns });
 });
 
 describe('run locks in the table', () => runLockStoreContract(() => locks));
@@ -312,9 +320,9 @@ describe('a run that breaks', () => {
     });
     expect(await locks.read('broken')).toMatchObject({ lock: { runId: waiting.runId } });
     expect(await leftovers('broken')).not.toEqual([]);
-    const news = await inbox();
-    expect(news.Subject).toBe(`broken: run ${runId} was stopped`);
-    expect(news.Message).toContain('ABORTED: enough');
+    const page = await pager();
+    expect(page.Subject).toBe(`broken: run ${runId} was stopped`);
+    expect(page.Message).toContain('ABORTED: enough');
   });
 
   it('is found by the next request where the event of its end never came', async () => {
