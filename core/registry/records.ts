@@ -43,6 +43,14 @@ export const ModelVersion = z.strictObject({
   artifactsPrefix: z.string(),
   artifacts: ArtifactHashes,
   lineage: Lineage,
+  /** What the gate said; versions from before it was kept passed. */
+  gate: z
+    .strictObject({
+      outcome: z.enum(['passed', 'rejected']),
+      /** Of the verdict, in the data bucket. */
+      verdictKey: z.string(),
+    })
+    .optional(),
   registeredAt: Instant,
 });
 export type ModelVersion = z.infer<typeof ModelVersion>;
@@ -77,7 +85,13 @@ export type Run = z.infer<typeof Run>;
 export const TrainingRecord = z.discriminatedUnion('outcome', [
   /** A version number is set aside while the version's objects are being copied. */
   z.strictObject({ outcome: z.literal('reserved'), version: z.int().positive() }),
-  z.strictObject({ outcome: z.literal('registered'), version: z.int().positive() }),
+  z.strictObject({
+    outcome: z.literal('registered'),
+    version: z.int().positive(),
+    /** Why the gate refused the version; without reasons it passed. */
+    rejection: z.array(z.string()).min(1).optional(),
+  }),
+  /** Refused, and not a version, because it could not be measured. */
   z.strictObject({ outcome: z.literal('rejected'), reasons: z.array(z.string()) }),
 ]);
 export type TrainingRecord = z.infer<typeof TrainingRecord>;

@@ -91,6 +91,6 @@ export function trainingDecision(
   everLive: readonly number[],
 ): TrainingPlan['decision'] {
   if (!known || known.outcome === 'reserved') return 'train';
-  if (known.outcome === 'rejected') return 'unchanged';
+  if (known.outcome === 'rejected' || known.rejection) return 'unchanged';
   return everLive.some((version) => version >= known.version) ? 'unchanged' : 'train';
 }
