@@ -74,9 +74,8 @@ export class InferenceApi extends Construct {
       description: 'Predictions and feedback of every model',
       endpointTypes: [EndpointType.REGIONAL],
       binaryMediaTypes: ['application/octet-stream'],
-      // API Gateway refuses a stage that logs where its account has no role to write logs with.
-      cloudWatchRole: true,
-      cloudWatchRoleRemovalPolicy: RemovalPolicy.RETAIN,
+      // Once per account and region, and so not this API's to own.
+      cloudWatchRole: false,
       deployOptions: {
         stageName: 'live',
         accessLogDestination: new LogGroupLogDestination(accessLog),
@@ -97,11 +96,6 @@ export class InferenceApi extends Construct {
       this.api,
       'AwsSolutions-APIG3',
       'every caller is authenticated and throttled; a web ACL is for callers who are the public',
-    );
-    waive(
-      this.api.node.findChild('CloudWatchRole'),
-      'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]',
-      "API Gateway's own role, one for all APIs of the account and region",
     );
     this.addErrors(props.callers);
     const authorizer = this.authorizer(props);

@@ -7,6 +7,7 @@ import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
 import type { TrainingImage } from '../training/training-image.ts';
+import { AccountStack } from './account-stack.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
 import { StateStack } from './state-stack.ts';
@@ -59,7 +60,8 @@ function refuseSharedStacks(models: readonly ModelDefinition[]): void {
 }
 
 /**
- * All stacks of an environment: what is kept, one stack per model, and the API over them.
+ * All stacks of an environment: what its account has once, what is kept, one stack per model, and the API
+ * over them.
  * @throws InvalidDocumentError when two models would be the same stack.
  */
 export function slipwayApp(
@@ -76,6 +78,7 @@ export function slipwayApp(
     env: { region: environment.region, account },
     logRetention: retention[environment.logRetentionDays],
   };
+  const ofAccount = new AccountStack(app, 'Slipway-Account', { env: shared.env });
   const state = new StateStack(app, `${prefix}-State`, shared);
   const routes = models.map((model) => {
     const stack = new ModelStack(app, `${prefix}-Model-${pascalCase(model.name)}`, {
@@ -94,9 +97,17 @@ export function slipwayApp(
   });
   // API Gateway refuses an API without a route.
   if (routes.length > 0) {
-    new ApiStack(app, `${prefix}-Api`, { ...shared, callers: environment.api, routes });
+    const api = new ApiStack(app, `${prefix}-Api`, {
+      ...shared,
+      callers: environment.api,
+      routes,
+    });
+    api.addStackDependency(ofAccount, 'a stage that logs needs the role of the account');
   }
-  Tags.of(app).add('slipway:environment', environment.name);
+  for (const stack of app.node.children) {
+    // What all environments share must not change hands with every deployment.
+    if (stack !== ofAccount) Tags.of(stack).add('slipway:environment', environment.name);
+  }
   Aspects.of(app).add(new WaiveExplainedWildcards());
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   return app;

@@ -53,10 +53,6 @@ describe("the callers' API", () => {
     });
   });
 
-  it('may write its log in an account that never had an API', () => {
-    api.resourceCountIs('AWS::ApiGateway::Account', 1);
-  });
-
   it("says its own errors in the protocol's form", () => {
     for (const { Properties } of Object.values(
       api.findResources('AWS::ApiGateway::GatewayResponse'),

@@ -11,6 +11,7 @@ import { aModelDefinition } from '../builders/model-definition.ts';
 type EnvironmentOnAws = 'dev' | 'staging' | 'prod';
 
 export interface Synthesis {
+  readonly account: Template;
   readonly state: Template;
   readonly flightDelay: Template;
   readonly churn: Template;
@@ -61,6 +62,7 @@ function synthesiseAnew(environment: EnvironmentOnAws): Synthesis {
   const template = (name: string): Template =>
     Template.fromJSON(assembly.getStackByName(`Slipway-${environment}-${name}`).template);
   return {
+    account: Template.fromJSON(assembly.getStackByName('Slipway-Account').template),
     state: template('State'),
     flightDelay: template('Model-FlightDelay'),
     churn: template('Model-Churn'),
