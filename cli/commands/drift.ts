@@ -45,6 +45,12 @@ function change(name: string, { bars }: Drift): string[] {
   return [`  ${name}: ${moved.join(', ')}`];
 }
 
+function describeQuality({ quality }: DriftReport): string[] {
+  const { status, text, labels, predictions, coverage } = quality;
+  const of = coverage === null ? '' : ` (${share(coverage)} of ${predictions} predictions)`;
+  return ['', `quality: ${status}: ${text}`, `  ${labels} labels${of}`];
+}
+
 /** A report as lines for people. */
 export function describeDrift(report: DriftReport): string[] {
   const { model, version, status, window, rows, features, prediction, policy, unreadable } = report;
@@ -62,6 +68,7 @@ export function describeDrift(report: DriftReport): string[] {
       ...features.map((feature) => row(feature.name, feature, feature.alarmed)),
       row('(prediction)', prediction, true),
     ]),
+    ...describeQuality(report),
     ...(moved.length > 0 ? ['', 'changed most:'] : []),
     ...moved.flatMap((one) => change(one.name, one)),
   ];

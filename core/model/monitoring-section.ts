@@ -15,5 +15,18 @@ export const MonitoringSection = z.strictObject({
   missingShareThreshold: z.number().min(0.001).max(1).default(0.05),
   /** Expected share of false ones among what is called drift (Benjamini and Hochberg's q). */
   significance: z.number().gt(0).max(0.2).default(0.01),
+  /** How old a prediction is before its label can be expected; younger ones say nothing of the quality. */
+  labelDelayHours: z.int().min(0).max(2_160).default(0),
+  /** How long after a prediction its label may still come. */
+  labelWindowDays: z.int().min(1).max(120).default(14),
+  /** The metric of `evaluation` over labelled predictions, against the version's holdout. */
+  quality: z
+    .strictObject({
+      /** Fewer labelled predictions are not judged. */
+      minimumLabels: z.int().min(30).max(1_000_000).default(500),
+      /** By how much the metric may be worse, in its own units: those of the label for rmse and mae. */
+      maximumDrop: z.number().gt(0).default(0.05),
+    })
+    .prefault({}),
 });
 export type MonitoringSection = z.infer<typeof MonitoringSection>;

@@ -1,36 +1,10 @@
 import { PredictionRecord } from '../inference/prediction-record.ts';
 import type { WindowCounts } from './judge-drift.ts';
+import type { TimeWindow } from './log-window.ts';
 import { type CellCounter, cellCounter, featureValue, type ReferenceProfile } from './profile.ts';
 
-/** From inclusive, to exclusive. */
-export interface TimeWindow {
-  readonly from: Date;
-  readonly to: Date;
-}
-
-const hourMs = 3_600_000;
-
-/** The last whole hours before an instant. */
-export const windowBefore = (to: Date, hours: number): TimeWindow => ({
-  from: new Date(to.getTime() - hours * hourMs),
-  to,
-});
-
-/**
- * Prefixes, one per hour, under which the log of a window's predictions lies. A record is in the folder of
- * the hour in which it came to the log, which is never before it was made.
- */
-export function logPrefixes(model: string, { from, to }: TimeWindow): string[] {
-  const prefixes: string[] = [];
-  let at = Math.floor(from.getTime() / hourMs) * hourMs;
-  for (; at <= to.getTime(); at += hourMs) {
-    const [date, time = ''] = new Date(at).toISOString().split('T');
-    prefixes.push(`predictions/${model}/dt=${date}/hour=${time.slice(0, 2)}/`);
-  }
-  return prefixes;
-}
-
-function parsedRecord(line: string): PredictionRecord | undefined {
+/** A line of the prediction log; undefined where it is none. */
+export function parsedRecord(line: string): PredictionRecord | undefined {
   try {
     return PredictionRecord.safeParse(JSON.parse(line)).data;
   } catch {

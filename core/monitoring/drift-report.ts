@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MetricName } from '../model/evaluation-section.ts';
 import { MonitoringSection } from '../model/monitoring-section.ts';
 
 /** ok is only said of what had enough rows to be judged. */
@@ -54,6 +55,34 @@ export const FeatureDrift = Drift.extend({
 });
 export type FeatureDrift = z.infer<typeof FeatureDrift>;
 
+/** How good the answers turned out, by the labels that came, against the version's holdout. */
+export const Quality = z.strictObject({
+  /** dropped: the metric is worse for certain, and by at least what the policy allows. */
+  status: z.enum(['ok', 'dropped', 'insufficient_data']),
+  /** What speaks for its status, in numbers. */
+  text: z.string(),
+  metric: MetricName,
+  /** Of the labelled predictions; null where they are too few, or the metric is not defined. */
+  value: z.number().nullable(),
+  standardError: z.number().nonnegative().nullable(),
+  /** The version's metric on its holdout. */
+  reference: z.number(),
+  /**
+   * How much worse than the reference, in the metric's units: 0 where it is not worse by more than three
+   * standard errors; null where it could not be judged.
+   */
+  drop: z.number().nonnegative().nullable(),
+  /** Labelled predictions of the live version in the window. */
+  labels: z.int().nonnegative(),
+  /** All of them. */
+  predictions: z.int().nonnegative(),
+  /** Which share has a label; null where there was no prediction. */
+  coverage: Share.nullable(),
+  /** Predictions that are old enough to have a label; the end does not belong to it. */
+  window: z.strictObject({ from: z.string(), to: z.string() }),
+});
+export type Quality = z.infer<typeof Quality>;
+
 /** reports/<model>/drift/<instant>.json */
 export const DriftReport = z.strictObject({
   model: z.string(),
@@ -73,6 +102,7 @@ export const DriftReport = z.strictObject({
   worst: z.strictObject({ feature: z.string(), psi: z.number() }).nullable(),
   features: z.array(FeatureDrift),
   prediction: Drift,
+  quality: Quality,
 });
 export type DriftReport = z.infer<typeof DriftReport>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DriftStatus } from '../../core/monitoring/drift-report.ts';
+import { DriftStatus, Quality } from '../../core/monitoring/drift-report.ts';
 
 export const CheckDriftEnvironment = z.object({
   MODEL_NAME: z.string(),
@@ -23,17 +23,21 @@ export const CheckDriftResult = z.discriminatedUnion('outcome', [
     status: DriftStatus,
     drifted: z.array(z.string()),
     rows: z.int(),
+    quality: Quality.shape.status,
     reportKey: z.string(),
   }),
 ]);
 
 /**
- * In the namespace Slipway, with the dimension Model. What could not be judged for want of rows has no
- * data point, so that an alarm keeps its state.
+ * In the namespace Slipway, with the dimension Model. What could not be judged for want of rows or labels
+ * has no data point, so that an alarm keeps its state.
  */
-export const DriftMetrics = {
-  rows: 'RowsInWindow',
+export const CheckMetrics = {
   worstPsi: 'WorstFeaturePsi',
   driftedFeatures: 'DriftedFeatures',
   predictionPsi: 'PredictionPsi',
+  /** How much worse than on the holdout, in the metric's units. */
+  qualityDrop: 'QualityDrop',
+  /** Share of the predictions old enough to have a label that have one. */
+  labelCoverage: 'LabelCoverage',
 } as const;

@@ -4,20 +4,18 @@ import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
-import {
-  logPrefixes,
-  type TimeWindow,
-  windowBefore,
-  windowCounter,
-} from '../../core/monitoring/count-window.ts';
+import { windowCounter } from '../../core/monitoring/count-window.ts';
 import { type DriftReport, driftReportKey } from '../../core/monitoring/drift-report.ts';
 import { judgeDrift } from '../../core/monitoring/judge-drift.ts';
+import { type TimeWindow, windowBefore } from '../../core/monitoring/log-window.ts';
 import { ReferenceProfile } from '../../core/monitoring/profile.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { ArtifactCorruptedError } from '../../core/registry/errors.ts';
+import type { ModelVersion } from '../../core/registry/records.ts';
 import { log } from '../runtime/log.ts';
 import { measure } from '../runtime/metrics.ts';
-import { type CheckDriftResult, DriftMetrics } from './check-drift.contract.ts';
+import { type CheckDriftResult, CheckMetrics } from './check-drift.contract.ts';
+import { logLines, measureQuality } from './measure-quality.ts';
 
 export interface DriftPlace {
   readonly definition: ModelDefinition;
@@ -29,10 +27,9 @@ export interface DriftPlace {
 
 /** The profile of a version; undefined where it was registered without one. */
 async function profileOf(
-  { artifacts, registry, definition }: DriftPlace,
-  version: number,
+  { artifacts }: DriftPlace,
+  record: ModelVersion,
 ): Promise<ReferenceProfile | undefined> {
-  const record = await registry.getVersion(definition.name, version);
   const hash = record.artifacts['profile.json']?.sha256;
   if (hash === undefined) return undefined;
   const key = `${record.artifactsPrefix}profile.json`;
@@ -42,28 +39,14 @@ async function profileOf(
   return parseDocument(ReferenceProfile, JSON.parse(bytes.toString('utf8')), key);
 }
 
-/** Every line of the window's log, an object in memory at a time. */
-async function* logLines(
-  data: S3Objects,
-  model: string,
-  window: TimeWindow,
-): AsyncGenerator<string> {
-  for (const prefix of logPrefixes(model, window)) {
-    for (const { key } of await data.list(prefix)) {
-      for (const line of (await data.get(key)).toString('utf8').split('\n')) {
-        if (line.trim() !== '') yield line;
-      }
-    }
-  }
-}
-
 async function reportOn(
   { data, definition }: DriftPlace,
   profile: ReferenceProfile,
-  version: number,
+  record: ModelVersion,
   window: TimeWindow,
 ): Promise<DriftReport> {
   const { name: model, monitoring: policy } = definition;
+  const { version } = record;
   const counter = windowCounter(profile, version, window);
   for await (const line of logLines(data, model, window)) counter.add(line);
   const { rows, unreadable, ...counts } = counter.counted();
@@ -76,31 +59,41 @@ async function reportOn(
     unreadable,
     policy,
     ...judgeDrift(profile, counts, policy),
+    quality: await measureQuality(data, definition, record, { at: window.to, rows }),
   };
 }
 
 function measureReport(report: DriftReport, reportKey: string): void {
-  const { model, rows, worst, drifted, status, prediction, unreadable } = report;
+  const { model, rows, worst, drifted, status, prediction, unreadable, quality } = report;
   const judged = status !== 'insufficient_data';
-  measure(
-    model,
-    {
-      [DriftMetrics.rows]: { value: rows, unit: 'Count' },
-      ...(worst && { [DriftMetrics.worstPsi]: { value: worst.psi, unit: 'None' } }),
-      ...(judged && { [DriftMetrics.driftedFeatures]: { value: drifted.length, unit: 'Count' } }),
-      ...(prediction.shape && {
-        [DriftMetrics.predictionPsi]: { value: prediction.shape.psi, unit: 'None' },
-      }),
-    },
-    status === 'drifted' || unreadable > 0 ? 'warn' : 'info',
-    'drift checked',
-    { status, drifted, worst, unreadable, prediction: prediction.status, reportKey },
+  const found = {
+    [CheckMetrics.worstPsi]: worst?.psi,
+    [CheckMetrics.driftedFeatures]: judged ? drifted.length : undefined,
+    [CheckMetrics.predictionPsi]: prediction.shape?.psi,
+    [CheckMetrics.qualityDrop]: quality.drop ?? undefined,
+    [CheckMetrics.labelCoverage]: quality.coverage ?? undefined,
+  };
+  const isNews = status === 'drifted' || quality.status === 'dropped' || unreadable > 0;
+  const measurements = Object.entries(found).flatMap(([name, value]) =>
+    value === undefined
+      ? []
+      : [
+          [
+            name,
+            { value, unit: name === CheckMetrics.driftedFeatures ? 'Count' : 'None' },
+          ] as const,
+        ],
   );
+  measure(model, Object.fromEntries(measurements), isNews ? 'warn' : 'info', 'drift checked', {
+    ...{ status, drifted, worst, rowsInWindow: rows, unreadable, reportKey },
+    prediction: prediction.status,
+    quality: quality.text,
+  });
 }
 
 /**
- * Compares what the live version answered in the window before an instant with its reference profile,
- * and writes the report.
+ * Compares what the live version answered in the window before an instant with its reference profile, and
+ * what turned out with its holdout, and writes the report.
  * @throws ArtifactCorruptedError, InvalidDocumentError where the profile is not what was registered.
  */
 export async function checkDrift(
@@ -110,16 +103,17 @@ export async function checkDrift(
   const { name: model, monitoring } = place.definition;
   const { live } = await place.ledger.head(model);
   if (live === undefined) return { outcome: 'no_live_version' };
-  const profile = await profileOf(place, live);
+  const record = await place.registry.getVersion(model, live);
+  const profile = await profileOf(place, record);
   if (!profile) {
     log('warn', `version ${live} has no profile; train it again to have it watched`, { model });
     return { outcome: 'no_profile' };
   }
   const window = windowBefore(at, monitoring.windowHours);
-  const report = await reportOn(place, profile, live, window);
+  const report = await reportOn(place, profile, record, window);
   const reportKey = driftReportKey(model, at);
   await place.data.putJson(reportKey, report);
   measureReport(report, reportKey);
-  const { status, drifted, rows } = report;
-  return { outcome: 'checked', status, drifted, rows, reportKey };
+  const { status, drifted, rows, quality } = report;
+  return { outcome: 'checked', status, drifted, rows, quality: quality.status, reportKey };
 }

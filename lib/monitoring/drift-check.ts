@@ -15,7 +15,7 @@ import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { Construct } from 'constructs';
 import {
   CheckDriftEnvironment,
-  DriftMetrics,
+  CheckMetrics,
 } from '../../lambdas/monitoring/check-drift.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
@@ -59,7 +59,7 @@ export class DriftCheck extends Construct {
         }),
       ],
     });
-    this.alarm('FeaturesDrifted', 'features-drifted', this.metric(DriftMetrics.driftedFeatures), {
+    this.alarm('FeaturesDrifted', 'features-drifted', this.metric(CheckMetrics.driftedFeatures), {
       alarmDescription: `What ${name} is asked about is spread otherwise than what it was trained on; docs/runbook.md says what to do`,
       threshold: 1,
       evaluationPeriods: 3,
@@ -68,7 +68,7 @@ export class DriftCheck extends Construct {
     this.alarm(
       'PredictionsDrifted',
       'predictions-drifted',
-      this.metric(DriftMetrics.predictionPsi),
+      this.metric(CheckMetrics.predictionPsi),
       {
         alarmDescription: `What ${name} answers is spread otherwise than on its holdout; docs/runbook.md says what to do`,
         threshold: props.model.monitoring.psiThreshold,
@@ -95,8 +95,9 @@ export class DriftCheck extends Construct {
       },
     });
     grantRegistry(check, registry, 'read');
-    grantListing(check, data, [`predictions/${name}/`]);
-    grantObjects(check, data, ['read'], [`predictions/${name}/`]);
+    const read = [`predictions/${name}/`, `labelled/${name}/`];
+    grantListing(check, data, read);
+    grantObjects(check, data, ['read'], read);
     grantObjects(check, data, ['write'], [`reports/${name}/drift/`]);
     grantObjects(check, artifacts, ['read'], [`models/${name}/`]);
     return check;

@@ -162,6 +162,7 @@ describe('a drift check', () => {
       unreadable: 0,
       drifted: [],
       prediction: { status: 'ok' },
+      quality: { status: 'insufficient_data', labels: 0, predictions: 1_200, coverage: 0 },
     });
     expect(report.worst?.psi).toBeLessThan(0.05);
   });

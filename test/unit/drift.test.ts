@@ -6,6 +6,7 @@ import type { RawColumns } from '../../core/features/raw-values.ts';
 import type { MonitoringSection } from '../../core/model/monitoring-section.ts';
 import { DriftReport } from '../../core/monitoring/drift-report.ts';
 import { judgeDrift, type WindowCounts } from '../../core/monitoring/judge-drift.ts';
+import { judgeQuality } from '../../core/monitoring/judge-quality.ts';
 import {
   type CellCounts,
   type Cells,
@@ -212,6 +213,13 @@ const fullReport = (window: WindowCounts, changes: Partial<MonitoringSection> = 
     unreadable: 0,
     policy: { ...policy, ...changes },
     ...judgeDrift(reference, window, { ...policy, ...changes }),
+    quality: {
+      ...judgeQuality(
+        { metric: 'auc', reference: 0.7, labels: [], predictions: [], predicted: 0 },
+        policy.quality,
+      ),
+      window: { from: '2026-01-01T00:00:00.000Z', to: '2026-01-02T00:00:00.000Z' },
+    },
   });
 
 describe('the decision', () => {

@@ -145,6 +145,9 @@ describe('defineModel', () => {
       psiThreshold: 0.2,
       missingShareThreshold: 0.05,
       significance: 0.01,
+      labelDelayHours: 0,
+      labelWindowDays: 14,
+      quality: { minimumLabels: 500, maximumDrop: 0.05 },
     });
     expect(problemsOf({ ...aModelDefinition(), monitoring: { minimumRows: 1 } }).join()).toContain(
       'monitoring.minimumRows',
