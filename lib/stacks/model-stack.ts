@@ -15,6 +15,7 @@ import { Notifications } from '../monitoring/notifications.ts';
 import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
 import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
+import type { ModelStarter } from '../training/alarm-rule.ts';
 import { RunControl } from '../training/run-control.ts';
 import type { TrainingImage } from '../training/training-image.ts';
 import { TrainingJob } from '../training/training-job.ts';
@@ -38,6 +39,8 @@ export interface ModelStackProps extends StackProps {
 /** One model, from drop to answer. */
 export class ModelStack extends Stack {
   readonly routes: ModelRoutes;
+  /** What the environment's monitoring needs of the model. */
+  readonly monitored: ModelStarter;
 
   constructor(scope: Construct, id: string, props: ModelStackProps) {
     super(scope, id, props);
@@ -111,6 +114,7 @@ export class ModelStack extends Stack {
       predict: endpoint.predict,
       receiveFeedback: feedback.receiveFeedback,
     };
+    this.monitored = { model: model.name, requestRun: control.requestRun };
     this.publish(props.environment, model.name, {
       'state-machine-arn': pipeline.stateMachine.stateMachineArn,
       'request-run-function': control.requestRun.functionName,

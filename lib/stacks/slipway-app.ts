@@ -10,6 +10,7 @@ import type { TrainingImage } from '../training/training-image.ts';
 import { AccountStack } from './account-stack.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
+import { MonitoringStack } from './monitoring-stack.ts';
 import { StateStack } from './state-stack.ts';
 
 /** CDK's behaviours of today; here and not in cdk.json, so that every synthesis has the same. */
@@ -60,8 +61,8 @@ function refuseSharedStacks(models: readonly ModelDefinition[]): void {
 }
 
 /**
- * All stacks of an environment: what its account has once, what is kept, one stack per model, and the API
- * over them.
+ * All stacks of an environment: what its account has once, what is kept, one stack per model, and over
+ * them the API and what watches.
  * @throws InvalidDocumentError when two models would be the same stack.
  */
 export function slipwayApp(
@@ -80,7 +81,7 @@ export function slipwayApp(
   };
   const ofAccount = new AccountStack(app, 'Slipway-Account', { env: shared.env });
   const state = new StateStack(app, `${prefix}-State`, shared);
-  const routes = models.map((model) => {
+  const stacks = models.map((model) => {
     const stack = new ModelStack(app, `${prefix}-Model-${pascalCase(model.name)}`, {
       ...shared,
       model,
@@ -93,16 +94,21 @@ export function slipwayApp(
       pipelineMemoryMb: environment.pipelineMemoryMb,
     });
     Tags.of(stack).add('slipway:model', model.name);
-    return stack.routes;
+    return stack;
   });
-  // API Gateway refuses an API without a route.
-  if (routes.length > 0) {
+  // API Gateway refuses an API without a route; without a model there is nothing to watch.
+  if (stacks.length > 0) {
     const api = new ApiStack(app, `${prefix}-Api`, {
       ...shared,
       callers: environment.api,
-      routes,
+      routes: stacks.map(({ routes }) => routes),
     });
     api.addStackDependency(ofAccount, 'a stage that logs needs the role of the account');
+    new MonitoringStack(app, `${prefix}-Monitoring`, {
+      ...shared,
+      deadLetters: state.deadLetters,
+      models: stacks.map(({ monitored }) => monitored),
+    });
   }
   for (const stack of app.node.children) {
     // What all environments share must not change hands with every deployment.

@@ -24,7 +24,8 @@ const alwaysOn = [
 
 describe.each(['dev', 'prod'] as const)('the stacks of %s', (environment) => {
   const synthesis = synthesise(environment);
-  const templates = [synthesis.state, synthesis.flightDelay, synthesis.churn, synthesis.api];
+  const { state, flightDelay, churn, api, monitoring } = synthesis;
+  const templates = [state, flightDelay, churn, api, monitoring];
 
   // W3005 is about dependencies that CDK writes twice.
   it('have no finding of cfn-lint', () => {

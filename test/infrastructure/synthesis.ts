@@ -16,6 +16,7 @@ export interface Synthesis {
   readonly flightDelay: Template;
   readonly churn: Template;
   readonly api: Template;
+  readonly monitoring: Template;
   /** Folder of the cloud assembly. */
   readonly folder: string;
   readonly templateFiles: readonly string[];
@@ -67,6 +68,7 @@ function synthesiseAnew(environment: EnvironmentOnAws): Synthesis {
     flightDelay: template('Model-FlightDelay'),
     churn: template('Model-Churn'),
     api: template('Api'),
+    monitoring: template('Monitoring'),
     folder,
     templateFiles: readdirSync(folder)
       .filter((file) => file.endsWith('.template.json'))

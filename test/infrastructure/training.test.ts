@@ -113,6 +113,48 @@ describe("a model's pipeline", () => {
   });
 });
 
+describe('an alarm of a model', () => {
+  const { monitoring } = synthesise('dev');
+
+  it('is heard by one rule for all models: of this environment, in ALARM, such as a training may mend', () => {
+    monitoring.resourceCountIs('AWS::Events::Rule', 1);
+    monitoring.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: {
+        source: ['aws.cloudwatch'],
+        'detail-type': ['CloudWatch Alarm State Change'],
+        detail: {
+          alarmName: [
+            { wildcard: 'slipway-dev-*-features-drifted' },
+            { wildcard: 'slipway-dev-*-predictions-drifted' },
+            { wildcard: 'slipway-dev-*-quality-dropped' },
+          ],
+          state: { value: ['ALARM'] },
+        },
+      },
+    });
+    for (const { Properties } of Object.values(monitoring.findResources('AWS::Events::Rule'))) {
+      for (const target of Properties.Targets) expect(target.DeadLetterConfig).toBeDefined();
+    }
+    monitoring.resourceCountIs('AWS::Lambda::EventInvokeConfig', 1);
+  });
+
+  it('is handed to the one starter of each model, and to nothing else', () => {
+    const starters = Object.values(monitoring.findResources('AWS::IAM::Policy'))
+      .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
+      .filter(({ Action }) => [Action].flat().includes('lambda:InvokeFunction'))
+      .flatMap(({ Resource }) => Resource);
+    expect(starters).toHaveLength(2);
+    const named = starters.map((resource) => resource['Fn::ImportValue']).toSorted();
+    expect(named).toEqual(
+      ['Churn', 'FlightDelay'].map((name) =>
+        expect.stringMatching(
+          new RegExp(`^Slipway-dev-Model-${name}:.*RunControlRequestRun.*Arn\\w+$`),
+        ),
+      ),
+    );
+  });
+});
+
 describe("the trainer's wheels", () => {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-wheels-'));
   const wheel = join(folder, 'trainer-1.0.0-py3-none-any.whl');
