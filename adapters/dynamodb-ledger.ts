@@ -3,10 +3,12 @@ import {
   emptyHead,
   entryInForce,
   type LedgerDraft,
+  type LedgerState,
   liveAt,
   nextEntry,
 } from '../core/delivery/ledger.ts';
 import { LedgerEntry, LedgerHead } from '../core/delivery/ledger-entry.ts';
+import type { Decision, Unchanged } from '../core/delivery/operator-decisions.ts';
 import { backOff, dynamodbTable, type TableOptions } from './dynamodb-table.ts';
 
 const appendAttempts = 60;
@@ -21,6 +23,11 @@ const entryKey = (model: string, sequence: number) => ({
 export class LedgerContentionError extends Error {
   override readonly name = 'LedgerContentionError';
 }
+
+/** What became of a decision; `before` is the head that its entry follows. */
+export type Decided<Refusal> =
+  | { readonly outcome: 'appended'; readonly entry: LedgerEntry; readonly before: LedgerHead }
+  | Unchanged<Refusal>;
 
 /** The deployment ledgers: append-only, strictly ordered. Every read is strongly consistent. */
 export function dynamodbLedger(options: TableOptions) {
@@ -65,6 +72,29 @@ export function dynamodbLedger(options: TableOptions) {
       },
     ]);
 
+  /**
+   * Does what is decided about the ledger as it is. Where another entry came in between, it is decided
+   * anew about what is there then, so that no decision is carried out on a ledger that it was not about.
+   * @throws LedgerContentionError
+   */
+  async function decide<Refusal>(
+    model: string,
+    judge: (ledger: LedgerState) => Decision<Refusal>,
+  ): Promise<Decided<Refusal>> {
+    for (let attempt = 0; attempt < appendAttempts; attempt += 1) {
+      // The head first: an entry that comes between the two reads makes the condition fail.
+      const before = await head(model);
+      const decision = judge({ head: before, entries: await entries(model) });
+      if (!('draft' in decision)) return decision;
+      const entry = nextEntry(before, decision.draft);
+      if (await place(before, entry)) return { outcome: 'appended', entry, before };
+      await backOff(attempt);
+    }
+    throw new LedgerContentionError(
+      `the ledger of ${model} took no entry in ${appendAttempts} attempts; try again`,
+    );
+  }
+
   return {
     /** Sequence 0 and no version for a model without an entry. */
     head,
@@ -72,23 +102,18 @@ export function dynamodbLedger(options: TableOptions) {
     /** In their order, oldest first. */
     entries,
 
+    decide,
+
     /**
      * Appends an entry, unless one that does the same is already there: then that one is returned.
      * @throws LedgerContentionError
      */
     async append(draft: LedgerDraft): Promise<LedgerEntry> {
-      for (let attempt = 0; attempt < appendAttempts; attempt += 1) {
-        // The head first: an entry that comes between the two reads makes the condition fail.
-        const before = await head(draft.model);
-        const existing = entryInForce(before, await entries(draft.model), draft);
-        if (existing) return existing;
-        const entry = nextEntry(before, draft);
-        if (await place(before, entry)) return entry;
-        await backOff(attempt);
-      }
-      throw new LedgerContentionError(
-        `the ledger of ${draft.model} took no entry in ${appendAttempts} attempts; retry the run`,
-      );
+      const decided = await decide(draft.model, (ledger): Decision => {
+        const existing = entryInForce(ledger, draft);
+        return existing ? { outcome: 'in_force', entry: existing } : { outcome: 'append', draft };
+      });
+      return decided.entry;
     },
 
     /** The version that answered at an instant (ISO 8601); undefined where none did. */

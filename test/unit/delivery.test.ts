@@ -27,7 +27,9 @@ const drafts = fc.array(
 /** Appends as the ledger does: nothing where an entry that does the same is there. */
 function append(entries: readonly LedgerEntry[], draft: LedgerDraft): LedgerEntry[] {
   const head = foldEntries(model, entries);
-  return entryInForce(head, entries, draft) ? [...entries] : [...entries, nextEntry(head, draft)];
+  return entryInForce({ head, entries }, draft)
+    ? [...entries]
+    : [...entries, nextEntry(head, draft)];
 }
 
 const historyOf = (wishes: typeof drafts extends fc.Arbitrary<infer T> ? T : never) =>
