@@ -27,8 +27,19 @@ const environments = {
   xgboost: 'containers/trainers/xgboost/requirements.txt',
 };
 
-/** What the image of training on AWS is (config/environments.ts). */
-const trainingPlatform = ['--platform', 'manylinux_2_28_x86_64', '--python-version', '312'];
+/** Sets of wheels that a training on AWS brings along → their lock, and how much they are. */
+const wheelSets = {
+  xgboost: { lockFile: environments.xgboost, size: '150 MB' },
+  // With CUDA and NCCL.
+  'xgboost-gpu': { lockFile: 'containers/trainers/xgboost-gpu/requirements.txt', size: '630 MB' },
+};
+
+/** What the images of training on AWS are (config/environments.ts). NCCL names an older Linux. */
+const trainingPlatform = [
+  ...['--platform', 'manylinux_2_28_x86_64'],
+  ...['--platform', 'manylinux_2_27_x86_64'],
+  ...['--python-version', '312'],
+];
 
 class SetupError extends Error {}
 
@@ -163,7 +174,8 @@ export function lockForLinux(lock) {
 }
 
 /** Downloads the wheels that a training on AWS brings along, as locked; quick when they are there. */
-async function downloadWheels(name, lockFile) {
+async function downloadWheels(name) {
+  const { lockFile, size } = wheelSets[name];
   const folder = join(root, '.slipway', 'wheels', name);
   const partial = `${folder}.partial`;
   const stamp = `${folder}.stamp`;
@@ -174,26 +186,40 @@ async function downloadWheels(name, lockFile) {
   mkdirSync(partial, { recursive: true });
   const lock = `${folder}.txt`;
   writeFileSync(lock, lockForLinux(readFileSync(join(root, lockFile), 'utf8')));
-  await step(`Wheels of '${name}' for AWS (150 MB)`, join(root, '.venv', name, 'bin', 'python'), [
-    '-m',
-    'pip',
-    'download',
-    '--quiet',
-    '--disable-pip-version-check',
-    '--only-binary',
-    ':all:',
-    '--require-hashes',
-    '--implementation',
-    'cp',
-    ...trainingPlatform,
-    '--dest',
-    partial,
-    '-r',
-    lock,
-  ]);
+  await step(
+    `Wheels of '${name}' for AWS (${size})`,
+    join(root, '.venv', 'xgboost', 'bin', 'python'),
+    [
+      '-m',
+      'pip',
+      'download',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--only-binary',
+      ':all:',
+      '--require-hashes',
+      '--implementation',
+      'cp',
+      ...trainingPlatform,
+      '--dest',
+      partial,
+      '-r',
+      lock,
+    ],
+  );
   rmSync(lock);
   renameSync(partial, folder);
   writeFileSync(stamp, fingerprint);
+}
+
+/** GPUs are rare and their wheels large, so only what a model asks for is downloaded. */
+async function downloadNeededWheels(folder, script) {
+  const asked = spawnSync(join(folder, 'node'), [join(root, 'bin', 'training-wheels.ts')], {
+    encoding: 'utf8',
+  });
+  // Models that cannot be read are the application's to tell, where it follows.
+  if (asked.status !== 0 && script === 'wheels') throw new SetupError(asked.stderr);
+  for (const name of asked.stdout.split('\n').filter(Boolean)) await downloadWheels(name);
 }
 
 /** A synthesis for AWS puts the wheels into an asset. */
@@ -235,9 +261,9 @@ function nodeFolder() {
 export async function runScript(script, args) {
   try {
     await setUp();
-    if (needsWheels(script)) await downloadWheels('xgboost', environments.xgboost);
-    if (script === 'wheels') return;
     const folder = nodeFolder();
+    if (needsWheels(script)) await downloadNeededWheels(folder, script);
+    if (script === 'wheels') return;
     const child = spawn(join(folder, 'node'), [join(root, script), ...args], {
       stdio: 'inherit',
       env: {

@@ -22,6 +22,12 @@ const TrainingImage = z.union([
   /** An image's whole address; in local a Python environment's folder stands for it. */
   z.strictObject({ image: z.string().min(1), wheels }),
 ]);
+/** For instances without and with a GPU; the latter trains on it where its XGBoost is built with CUDA. */
+const ImagesOfXgboost = z.strictObject({
+  cpu: TrainingImage,
+  gpu: TrainingImage,
+  gpuDevice: z.enum(['cpu', 'cuda']),
+});
 
 export const Environment = z.strictObject({
   name: z.enum(['local', 'dev', 'staging', 'prod'], {
@@ -31,8 +37,8 @@ export const Environment = z.strictObject({
   /** A run waits until nothing has been dropped for this long. */
   quietPeriodSeconds: z.int().min(0).max(3_600),
   api: Api,
-  /** Trainer → image that SageMaker runs. */
-  trainingImages: z.strictObject({ xgboost: TrainingImage }),
+  /** Trainer → images that SageMaker runs. */
+  trainingImages: z.strictObject({ xgboost: ImagesOfXgboost }),
   /** How long the prediction log is gathered before it is written. */
   predictionLogBufferSeconds: z.int().min(0).max(900),
   /** How often the predictions are compared with the training rows. */
@@ -54,15 +60,32 @@ export type Environment = z.infer<typeof Environment>;
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
+const wheelsOf = (name: string) => join(import.meta.dirname, '..', '.slipway', 'wheels', name);
+
 /**
- * SageMaker's CPU image of PyTorch, taken for its Python and pip: `<PyTorch>-cpu-py<Python>-<Ubuntu>-sagemaker`,
- * as AWS lists them at https://aws.github.io/deep-learning-containers/. Change Python or Ubuntu only together
- * with the wheels' platform in bin/setup.mjs.
+ * SageMaker's images of PyTorch, taken for their Python, pip and NVIDIA libraries:
+ * `<PyTorch>-<cpu|gpu>-py<Python>[-<CUDA>]-<Ubuntu>-sagemaker`, as AWS lists them at
+ * https://aws.github.io/deep-learning-containers/. Change Python or Ubuntu only together with the wheels'
+ * platform in bin/setup.mjs.
  */
-const xgboostImage = {
-  deepLearningContainer: 'pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker',
-  wheels: join(import.meta.dirname, '..', '.slipway', 'wheels', 'xgboost'),
+const imagesOnAws = {
+  cpu: {
+    deepLearningContainer: 'pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker',
+    wheels: wheelsOf('xgboost'),
+  },
+  gpu: {
+    deepLearningContainer: 'pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker',
+    wheels: wheelsOf('xgboost-gpu'),
+  },
+  gpuDevice: 'cuda',
 };
+
+/** A laptop trains a model for a GPU as well, on its CPU. */
+const imagesOnLaptop = (image: string | undefined) => ({
+  cpu: { image },
+  gpu: { image },
+  gpuDevice: 'cpu',
+});
 
 function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown {
   const region = variables['AWS_REGION'] ?? variables['CDK_DEFAULT_REGION'] ?? 'eu-west-1';
@@ -71,7 +94,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     region,
     quietPeriodSeconds: 30,
     api: { auth: 'iam' },
-    trainingImages: { xgboost: xgboostImage },
+    trainingImages: { xgboost: imagesOnAws },
     predictionLogBufferSeconds: 300,
     driftCheckMinutes: 60,
     logRetentionDays: name === 'prod' ? 365 : 30,
@@ -90,7 +113,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
       jwksUri: variables['SLIPWAY_LOCAL_JWKS_URI'],
       audience: 'slipway',
     },
-    trainingImages: { xgboost: { image: variables['SLIPWAY_LOCAL_TRAINING_IMAGE'] } },
+    trainingImages: { xgboost: imagesOnLaptop(variables['SLIPWAY_LOCAL_TRAINING_IMAGE']) },
     predictionLogBufferSeconds: 5,
     driftCheckMinutes: 1,
     logRetentionDays: 7,

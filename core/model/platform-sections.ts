@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { XgboostHyperparameters } from './xgboost-hyperparameters.ts';
 
+const x86Type = /^ml\.[cmrt]\d+(?!\d|g)[a-z]*(-[a-z0-9]+)?\./;
+const gpuType = /^ml\.(g4dn|g5|g6e?|p4de?|p5(e|en)?)\./;
+
+export type Device = 'cpu' | 'cuda';
+
+/** Where XGBoost computes on an instance of this type, by XGBoost's words; on one GPU, also where there are several. */
+export const deviceOf = (instanceType: string): Device =>
+  gpuType.test(instanceType) ? 'cuda' : 'cpu';
+
 export const TrainingSection = z
   .strictObject({
     trainer: z.enum(['xgboost'], { error: "the trainer is 'xgboost'" }),
@@ -11,10 +20,10 @@ export const TrainingSection = z
         error: 'a SageMaker instance type, as in ml.m5.xlarge',
         abort: true,
       })
-      // The trainer's wheels are for x86 and without CUDA.
-      .regex(/^ml\.[cmrt]\d+(?!\d|g)[a-z]*(-[a-z0-9]+)?\./, {
+      // The trainer's wheels are for x86, and their CUDA build for these GPUs.
+      .refine((type) => x86Type.test(type) || gpuType.test(type), {
         error:
-          'training on a GPU, another accelerator or an ARM processor is not available yet; use an x86 CPU type of the families c, m, r, t, as in ml.m5.xlarge',
+          'there are no packages of the trainer for it; use an x86 CPU type of the families c, m, r, t, as in ml.m5.xlarge, or an NVIDIA GPU type of the families g4dn, g5, g6, g6e, p4d, p4de, p5, p5e, p5en, as in ml.g5.xlarge',
       })
       .default('ml.m5.xlarge'),
     volumeSizeInGb: z.int().min(1).max(16_384).default(30),
@@ -29,6 +38,18 @@ export const TrainingSection = z
   .refine((training) => !training.spot || training.maxWaitSeconds >= training.maxRuntimeSeconds, {
     path: ['maxWaitSeconds'],
     error: 'must be at least maxRuntimeSeconds, which it includes',
+  })
+  .superRefine(({ hyperparameters: { device }, instanceType }, context) => {
+    const has = deviceOf(instanceType);
+    if (device === undefined || device === has) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['hyperparameters', 'device'],
+      message:
+        has === 'cpu'
+          ? `${instanceType} has no GPU; use one that has, as in ml.g5.xlarge, or remove the device`
+          : `${instanceType} would be paid for its GPU and compute without it; remove the device, or use a CPU type, as in ml.m5.xlarge`,
+    });
   });
 export type TrainingSection = z.infer<typeof TrainingSection>;
 

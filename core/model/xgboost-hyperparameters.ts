@@ -76,8 +76,8 @@ const parameters = {
   scale_pos_weight: number({ above: 0 }),
   nthread: integer({ minimum: 1, maximum: 256 }),
   device: z
-    .enum(['cpu'], {
-      error: "training on a GPU is not available yet; set it to 'cpu' or remove it",
+    .enum(['cpu', 'cuda'], {
+      error: 'remove it: training.instanceType says whether there is a GPU',
     })
     .exactOptional(),
   checkpoint_interval_rounds: integer({ minimum: 1 }),

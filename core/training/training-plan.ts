@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hashOf } from '../canonical-json.ts';
 import { type ModelDefinition, modelHash } from '../model/define-model.ts';
+import type { Device } from '../model/platform-sections.ts';
 import type { TrainingRecord } from '../registry/records.ts';
 
 /** What makes a training the same training: its version is found again instead of trained again. */
@@ -58,6 +59,8 @@ export interface PlanInput {
   readonly contentHash: string;
   readonly trainerSha256: string;
   readonly trainingImage: string;
+  /** What the image computes on. */
+  readonly trainingDevice: Device;
   readonly artifactsBucket: string;
 }
 
@@ -77,7 +80,8 @@ export function planTraining(input: PlanInput): Omit<TrainingPlan, 'decision'> {
     trainingJobName: trainingJobName(name, id, runId),
     outputUri: `s3://${artifactsBucket}/${output}`,
     checkpointUri: `s3://${artifactsBucket}/${checkpoints}`,
-    hyperparameters: hyperparametersOf(definition),
+    // Where it is computed belongs to the environment, as the image does.
+    hyperparameters: { ...hyperparametersOf(definition), device: input.trainingDevice },
   };
 }
 

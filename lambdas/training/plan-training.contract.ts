@@ -6,6 +6,7 @@ export const PlanTrainingEnvironment = z.object({
   ARTIFACTS_BUCKET: z.string(),
   TRAINER_SHA256: z.string(),
   TRAINING_IMAGE: z.string(),
+  TRAINING_DEVICE: z.enum(['cpu', 'cuda']),
   LAMBDA_TASK_ROOT: z.string(),
 });
 export const PlanTrainingEvent = z.object({ runId: z.string(), contentHash: z.string() });

@@ -24,6 +24,7 @@ export const handler = stepHandler(
       contentHash,
       trainerSha256: environment.TRAINER_SHA256,
       trainingImage: environment.TRAINING_IMAGE,
+      trainingDevice: environment.TRAINING_DEVICE,
       artifactsBucket: environment.ARTIFACTS_BUCKET,
     }),
 );

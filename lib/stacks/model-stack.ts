@@ -17,7 +17,7 @@ import type { ModelContext } from '../runtime/model-context.ts';
 import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
 import type { ModelStarter } from '../training/alarm-rule.ts';
 import { RunControl } from '../training/run-control.ts';
-import type { TrainingImage } from '../training/training-image.ts';
+import type { TrainingImages } from '../training/training-image.ts';
 import { TrainingJob } from '../training/training-job.ts';
 import { PipelineName, TrainingPipeline } from '../training/training-pipeline.ts';
 import { TrainingSteps } from '../training/training-steps.ts';
@@ -29,7 +29,7 @@ export interface ModelStackProps extends StackProps {
   readonly state: StateStack;
   readonly platform: Platform;
   readonly logRetention: RetentionDays;
-  readonly trainingImage: TrainingImage;
+  readonly trainingImages: TrainingImages;
   readonly quietPeriodSeconds: number;
   readonly predictionLogBufferSeconds: number;
   readonly driftCheckMinutes: number;
@@ -64,12 +64,13 @@ export class ModelStack extends Stack {
     const name = new PipelineName(this, props.environment, model.name);
     const job = new TrainingJob(this, 'TrainingJob', {
       ...context,
-      trainingImage: props.trainingImage,
+      trainingImages: props.trainingImages,
     });
     const training = {
       ...context,
       trainerSha256: job.trainerSha256,
       trainingImage: job.image,
+      trainingDevice: job.device,
       stateMachineName: name.stateMachineName,
       stateMachineArn: name.stateMachineArn,
       executionsArn: name.executionsArn,

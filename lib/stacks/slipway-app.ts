@@ -6,7 +6,7 @@ import { InvalidDocumentError } from '../../core/parse-document.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
-import type { TrainingImage } from '../training/training-image.ts';
+import type { TrainingImages } from '../training/training-image.ts';
 import { AccountStack } from './account-stack.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
@@ -36,7 +36,7 @@ export interface Environment {
   readonly region: string;
   readonly quietPeriodSeconds: number;
   readonly api: CallerAuth;
-  readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], TrainingImage>>;
+  readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], TrainingImages>>;
   readonly predictionLogBufferSeconds: number;
   readonly driftCheckMinutes: number;
   readonly pipelineMemoryMb: number;
@@ -87,7 +87,7 @@ export function slipwayApp(
       model,
       state,
       platform: environment.platform,
-      trainingImage: environment.trainingImages[model.training.trainer],
+      trainingImages: environment.trainingImages[model.training.trainer],
       quietPeriodSeconds: environment.quietPeriodSeconds,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
       driftCheckMinutes: environment.driftCheckMinutes,

@@ -1,16 +1,18 @@
 import { join } from 'node:path';
+import { TrainingInstanceType } from '@aws-sdk/client-sagemaker';
 import { Stack } from 'aws-cdk-lib';
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { hashOf } from '../../core/canonical-json.ts';
+import { InvalidDocumentError } from '../../core/parse-document.ts';
 import { grantListing, grantObjects, type ModelContext } from '../runtime/model-context.ts';
 import { explainWildcard } from '../runtime/waivers.ts';
-import { checkedWheels, imageAddress, type TrainingImage } from './training-image.ts';
+import { checkedWheels, imageAddress, imageFor, type TrainingImages } from './training-image.ts';
 
 export interface TrainingJobProps extends ModelContext {
-  readonly trainingImage: TrainingImage;
+  readonly trainingImages: TrainingImages;
 }
 
 const trainerCode = join(import.meta.dirname, '..', '..', 'containers', 'trainers', 'src');
@@ -21,12 +23,25 @@ const trainerCode = join(import.meta.dirname, '..', '..', 'containers', 'trainer
  */
 const entrypoint = ['sh', '-c', 'exec python3 /opt/ml/input/data/code/*.zip train'];
 
+/** @throws InvalidDocumentError where SageMaker has no such instance for a training, naming those it has of the family. */
+function refuseUnknownInstanceType(type: string, model: string): void {
+  const known: readonly string[] = Object.values(TrainingInstanceType);
+  if (known.includes(type)) return;
+  const family = type.slice(0, type.lastIndexOf('.') + 1);
+  const relatives = known.filter((name) => name.startsWith(family));
+  throw new InvalidDocumentError(`the model ${model}`, [
+    `training.instanceType: SageMaker trains on ${relatives.length > 0 ? relatives.join(', ') : `no type of the family ${family.slice(0, -1)}; use one as in ml.m5.xlarge`} (received "${type}")`,
+  ]);
+}
+
 /** A SageMaker training job as a state: spot, checkpoints, no network, our code in a channel. */
 export class TrainingJob extends Construct {
   /** Hash of the trainer's code and of the wheels it brings: part of a training's identity. */
   readonly trainerSha256: string;
   /** Address of the image. */
   readonly image: string;
+  /** What the trainer computes on. */
+  readonly device: 'cpu' | 'cuda';
   readonly jobRole: IRole;
   private readonly code: Asset;
   private readonly wheels: Asset | undefined;
@@ -36,10 +51,13 @@ export class TrainingJob extends Construct {
     super(scope, id);
     this.props = props;
     this.code = new Asset(this, 'TrainerCode', { path: trainerCode, exclude: ['**/__pycache__'] });
-    const { trainingImage } = props;
-    this.image = imageAddress(trainingImage, Stack.of(this).region);
-    this.wheels = trainingImage.wheels
-      ? new Asset(this, 'TrainerWheels', { path: checkedWheels(trainingImage.wheels) })
+    const { instanceType } = props.model.training;
+    refuseUnknownInstanceType(instanceType, props.model.name);
+    const { device, wheels, ...image } = imageFor(instanceType, props.trainingImages);
+    this.device = device;
+    this.image = imageAddress(image, Stack.of(this).region);
+    this.wheels = wheels
+      ? new Asset(this, 'TrainerWheels', { path: checkedWheels(wheels) })
       : undefined;
     this.trainerSha256 = this.wheels
       ? hashOf({ code: this.code.assetHash, wheels: this.wheels.assetHash })

@@ -18,6 +18,7 @@ import {
 export interface TrainingStepsProps extends ModelContext {
   readonly trainerSha256: string;
   readonly trainingImage: string;
+  readonly trainingDevice: 'cpu' | 'cuda';
   readonly stateMachineArn: string;
 }
 
@@ -50,6 +51,7 @@ export class TrainingSteps extends Construct {
         ARTIFACTS_BUCKET: artifacts.bucketName,
         TRAINER_SHA256: props.trainerSha256,
         TRAINING_IMAGE: props.trainingImage,
+        TRAINING_DEVICE: props.trainingDevice,
       },
     });
     grantRegistry(this.planTraining, registry, 'write');

@@ -44,8 +44,10 @@ function standInWheels(): string {
 /** An environment on AWS with a stand-in for the trainer's wheels, which would come from the network. */
 export function environmentOnAws(name: EnvironmentOnAws, region = 'eu-west-1') {
   const environment = readEnvironment({ SLIPWAY_ENVIRONMENT: name, AWS_REGION: region });
-  const { xgboost } = environment.trainingImages;
-  return { ...environment, trainingImages: { xgboost: { ...xgboost, wheels: standInWheels() } } };
+  const { cpu, gpu, gpuDevice } = environment.trainingImages.xgboost;
+  const wheels = standInWheels();
+  const xgboost = { cpu: { ...cpu, wheels }, gpu: { ...gpu, wheels }, gpuDevice };
+  return { ...environment, trainingImages: { xgboost } };
 }
 
 /** Two models in an environment on AWS, as `cdk synth` makes them, once per process. */

@@ -162,7 +162,12 @@ describe("the trainer's wheels", () => {
 
   const stackWith = (image: object): Template => {
     const models = [defineModel(aModelDefinition())];
-    const environment = { ...environmentOnAws('dev'), trainingImages: { xgboost: image as never } };
+    const environment = {
+      ...environmentOnAws('dev'),
+      trainingImages: {
+        xgboost: { cpu: image as never, gpu: image as never, gpuDevice: 'cuda' as const },
+      },
+    };
     const app = slipwayApp(environment, models, undefined);
     return Template.fromStack(app.node.findChild('Slipway-dev-Model-Churn') as Stack);
   };

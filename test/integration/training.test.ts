@@ -170,6 +170,7 @@ async function aTrainedRun(model: string, seed = 1) {
         contentHash: candidate.contentHash,
         trainerSha256,
         trainingImage,
+        trainingDevice: 'cpu',
         artifactsBucket: artifacts.bucket,
       },
     );

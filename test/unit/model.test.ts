@@ -1,3 +1,4 @@
+import { TrainingInstanceType } from '@aws-sdk/client-sagemaker';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson, hashOf } from '../../core/canonical-json.ts';
@@ -60,7 +61,8 @@ describe('defineModel', () => {
     [{ num_round: '12' }, 'num_round: ', 'an integer', '"12"'],
     [{ grow_policy: 'wide' }, 'grow_policy: ', "'depthwise' or 'lossguide'", '"wide"'],
     [{ eta: 0.1, learning_rate: 0.2 }, 'learning_rate: ', 'remove one', '0.2'],
-    [{ device: 'cuda' }, 'device: ', 'not available yet', '"cuda"'],
+    [{ device: 'cuda' }, 'device: ', 'ml.m5.xlarge has no GPU', '"cuda"'],
+    [{ device: 'gpu' }, 'device: ', 'training.instanceType says', '"gpu"'],
   ])(
     'refuses the hyperparameters %o with path, fix and value',
     (hyperparameters, path, fix, value) => {
@@ -72,19 +74,47 @@ describe('defineModel', () => {
     },
   );
 
-  it.each(['ml.g5.xlarge', 'ml.p4d.24xlarge', 'ml.trn1.2xlarge', 'ml.c6g.xlarge'])(
+  it('takes of SageMaker’s instance types those that the trainer has packages for', () => {
+    const families = new Map<boolean, Set<string>>();
+    for (const instanceType of Object.values(TrainingInstanceType)) {
+      const taken = problemsOfTraining({ instanceType }).length === 0;
+      const [, family = ''] = instanceType.split('.');
+      families.set(taken, (families.get(taken) ?? new Set()).add(family));
+    }
+    expect([...(families.get(false) ?? [])].sort()).toEqual([
+      'g7',
+      'g7e',
+      'p2',
+      'p3',
+      'p3dn',
+      'p6-b200',
+      'p6-b300',
+      'p6e-gb200',
+      'trn1',
+      'trn1n',
+      'trn2',
+    ]);
+    const gpus = [...(families.get(true) ?? [])].filter((family) => /^[gp]/.test(family));
+    expect(gpus.sort()).toEqual(['g4dn', 'g5', 'g6', 'g6e', 'p4d', 'p4de', 'p5', 'p5e', 'p5en']);
+  });
+
+  it.each(['ml.p3.2xlarge', 'ml.trn1.2xlarge', 'ml.c6g.xlarge', 'ml.g5g.xlarge'])(
     'refuses the instance type %s, for which the trainer has no packages',
     (instanceType) => {
       const [problem] = problemsOfTraining({ instanceType });
-      expect(problem).toContain('not available yet');
-      expect(problem).toContain('as in ml.m5.xlarge');
+      expect(problem).toContain('as in ml.m5.xlarge, or an NVIDIA GPU type');
     },
   );
 
-  it.each(['ml.m5.xlarge', 'ml.m6i.large', 'ml.c7i.4xlarge', 'ml.r5d.24xlarge', 'ml.t3.medium'])(
-    'takes the instance type %s',
-    (instanceType) => expect(problemsOfTraining({ instanceType })).toEqual([]),
-  );
+  it('takes a GPU with its device said or not, and refuses to pay for one that is not used', () => {
+    const onGpu = (hyperparameters: object) =>
+      problemsOfTraining({ instanceType: 'ml.g5.xlarge', hyperparameters });
+    expect(onGpu({})).toEqual([]);
+    expect(onGpu({ device: 'cuda' })).toEqual([]);
+    expect(onGpu({ device: 'cpu' })).toEqual([
+      expect.stringMatching(/hyperparameters\.device: ml\.g5\.xlarge would be paid for its GPU/),
+    ]);
+  });
 
   it.each([
     ['plan', 1, 'a string'],

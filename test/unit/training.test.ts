@@ -12,6 +12,7 @@ import {
 import { decide, type LockEvent, type RunLock, runName } from '../../core/training/run-lock.ts';
 import {
   hyperparametersOf,
+  type PlanInput,
   planTraining,
   trainingDecision,
   trainingJobName,
@@ -373,12 +374,13 @@ describe('a run that broke', () => {
 
 describe('the plan of a training', () => {
   const definition = defineModel(aModelDefinition());
-  const input = {
+  const input: PlanInput = {
     definition,
     runId: runName(definition.name, at(3_661), 'abcdef0123'),
     contentHash: 'a'.repeat(64),
     trainerSha256: 'b'.repeat(64),
     trainingImage: 'xgboost:1',
+    trainingDevice: 'cpu',
     artifactsBucket: 'artifacts',
   };
   const plan = planTraining(input);
@@ -421,6 +423,12 @@ describe('the plan of a training', () => {
       seed: '7',
       checkpoint_interval_seconds: '60',
     });
+  });
+
+  it('computes on what its image has', () => {
+    expect(plan.hyperparameters).toMatchObject({ device: 'cpu' });
+    const onGpu = planTraining({ ...input, trainingDevice: 'cuda' });
+    expect(onGpu.hyperparameters).toEqual({ ...plan.hyperparameters, device: 'cuda' });
   });
 
   it('trains what is new or was never delivered, and nothing twice', () => {

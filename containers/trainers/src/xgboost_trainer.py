@@ -99,6 +99,8 @@ def train(job: TrainingJob, raw: dict[str, object], stop: object) -> bool:
         return False
 
     booster = rounds.best_booster()
+    # Wherever it was trained, it is judged on what it is served on.
+    booster.set_param({"device": "cpu"})
     metrics = {
         "task": settings["task"],
         "rounds": rounds.state.round,
