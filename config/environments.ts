@@ -43,6 +43,8 @@ export const Environment = z.strictObject({
   predictionLogBufferSeconds: z.int().min(0).max(900),
   /** How often the predictions are compared with the training rows. */
   driftCheckMinutes: z.int().min(1).max(1_440),
+  /** Over which errors and latencies of requests are summed up for their alarms. */
+  alarmPeriodMinutes: z.int().min(1).max(60),
   /**
    * Of each step that works through a data set. A young AWS account allows no more than 3,008 MB a
    * function; with a raised quota, more helps data that does not fit.
@@ -97,6 +99,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     trainingImages: { xgboost: imagesOnAws },
     predictionLogBufferSeconds: 300,
     driftCheckMinutes: 60,
+    alarmPeriodMinutes: 5,
     logRetentionDays: name === 'prod' ? 365 : 30,
     platform: { os: 'linux', cpu: 'x64' },
   };
@@ -116,6 +119,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
     trainingImages: { xgboost: imagesOnLaptop(variables['SLIPWAY_LOCAL_TRAINING_IMAGE']) },
     predictionLogBufferSeconds: 5,
     driftCheckMinutes: 1,
+    alarmPeriodMinutes: 1,
     logRetentionDays: 7,
     platform: { os: process.platform, cpu: process.arch },
   }),

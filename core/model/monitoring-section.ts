@@ -28,5 +28,24 @@ export const MonitoringSection = z.strictObject({
       maximumDrop: z.number().gt(0).default(0.05),
     })
     .prefault({}),
+  /** Who is asked about the model; shown in notifications and on its page. */
+  owner: z.string().min(1).max(100).optional(),
+  /** Hears news and pages. */
+  email: z.email({ error: 'an e-mail address, as in churn-team@example.com' }).optional(),
+  /**
+   * Name of an SSM SecureString parameter that holds the URL of a Slack webhook. The URL is a secret, and
+   * stays out of this file.
+   */
+  slackWebhookParameter: z
+    .string()
+    .regex(/^(\/[A-Za-z0-9_.-]+)+$/, {
+      error:
+        "the name of an SSM SecureString parameter that holds the webhook's URL, as in /slack/churn-team; never the URL itself",
+    })
+    .optional(),
+  /** One answer in twenty may take longer than this. */
+  latencyP95Ms: z.int().min(1).max(25_000).default(1_000),
+  /** Silence for so long, after somebody asked, is told. */
+  expectTrafficEveryHours: z.int().min(1).max(160).optional(),
 });
 export type MonitoringSection = z.infer<typeof MonitoringSection>;

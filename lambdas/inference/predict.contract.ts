@@ -8,10 +8,13 @@ export const PredictEnvironment = z.object({
   PREDICTION_STREAM: z.string(),
 });
 
-/** Metrics in the namespace Slipway with the dimension Model, counted by log lines in EMF. */
+/** Metrics in the namespace Slipway with the dimension Model, by log lines in EMF. */
 export const PredictMetrics = {
-  /** Prediction records that Firehose refused or did not take within the deadline. */
-  logFailures: 'PredictionLogFailures',
-  /** A version that could not be loaded, or was refused because an artifact is not what was registered. */
-  loadFailures: 'VersionLoadFailures',
+  /** Of each request that was answered, from its body to its reply, the prediction log included. */
+  latencyMs: 'PredictionLatencyMs',
+  /**
+   * Replies with a status of 500 or more, and versions that could not be loaded or were refused because an
+   * artifact is not what was registered.
+   */
+  errors: 'PredictionErrors',
 } as const;

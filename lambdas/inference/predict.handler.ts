@@ -12,7 +12,7 @@ import { parseEnvironment } from '../runtime/environment.ts';
 import { HttpError } from '../runtime/http-error.ts';
 import { type HttpReply, type HttpRequest, httpHandler } from '../runtime/http-handler.ts';
 import { errorFields } from '../runtime/log.ts';
-import { countMetrics } from '../runtime/metrics.ts';
+import { measure } from '../runtime/metrics.ts';
 import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);
@@ -36,6 +36,8 @@ const predictionLog = firehosePredictionLog({
   deadlineMs: 20,
 });
 
+const errors = (value: number) => ({ [PredictMetrics.errors]: { value, unit: 'Count' as const } });
+
 const failureTexts: Record<Failure['what'], string> = {
   head: "the ledger's head could not be read; what was live before stays so here",
   load: 'a version could not be loaded; the last good one, if there is one, goes on serving',
@@ -43,9 +45,8 @@ const failureTexts: Record<Failure['what'], string> = {
 };
 
 function reportFailure({ what, version, error }: Failure): void {
-  const counts = { [PredictMetrics.loadFailures]: what === 'load' ? 1 : 0 };
   const fields = { what, version, ...errorFields(error) };
-  countMetrics(model, counts, 'error', failureTexts[what], fields);
+  measure(model, what === 'load' ? errors(1) : {}, 'error', failureTexts[what], fields);
 }
 
 const versions = new LiveVersions({
@@ -72,12 +73,16 @@ const versions = new LiveVersions({
 // reported, and tried again for the first request.
 versions.use(async () => undefined).catch(() => undefined);
 
-function logPrediction({ records }: Prediction, outcome: LogOutcome, requestId: string): void {
+function logPrediction(
+  { records }: Prediction,
+  outcome: LogOutcome,
+  { requestId, durationMs }: { readonly requestId: string; readonly durationMs: number },
+): void {
   const { late, failed, error } = outcome;
   const [first] = records;
-  countMetrics(
+  measure(
     model,
-    { [PredictMetrics.logFailures]: late + failed },
+    { [PredictMetrics.latencyMs]: { value: durationMs, unit: 'Milliseconds' }, ...errors(0) },
     late + failed > 0 ? 'warn' : 'info',
     'predicted',
     {
@@ -92,9 +97,10 @@ function logPrediction({ records }: Prediction, outcome: LogOutcome, requestId: 
 }
 
 async function answer({ body, requestId }: HttpRequest): Promise<HttpReply> {
+  const startedAt = performance.now();
   const prediction = await versions.use((version) => predict(version, { body, requestId }));
   const outcome = await predictionLog.put(prediction.records);
-  logPrediction(prediction, outcome, requestId);
+  logPrediction(prediction, outcome, { requestId, durationMs: performance.now() - startedAt });
   return { status: 200, body: { ...prediction.reply } };
 }
 
@@ -103,12 +109,16 @@ async function readiness(): Promise<HttpReply> {
   return { status: 200, body: { name: model, ready } };
 }
 
-export const handler = httpHandler(async (request) => {
-  const route = `${request.method} ${request.path}`;
-  if (route === `POST /v1/models/${model}:predict`) return answer(request);
-  if (route === `GET /v1/models/${model}`) return readiness();
+async function route(request: HttpRequest): Promise<HttpReply> {
+  const wanted = `${request.method} ${request.path}`;
+  if (wanted === `POST /v1/models/${model}:predict`) return answer(request);
+  if (wanted === `GET /v1/models/${model}`) return readiness();
   throw new HttpError(
     404,
-    `there is nothing at ${route.slice(0, 200)}; use POST /v1/models/${model}:predict or GET /v1/models/${model}`,
+    `there is nothing at ${wanted.slice(0, 200)}; use POST /v1/models/${model}:predict or GET /v1/models/${model}`,
   );
-});
+}
+
+export const handler = httpHandler(route, ({ level, message, status, fields }) =>
+  measure(model, status < 500 ? {} : errors(1), level, message, { status, ...fields }),
+);

@@ -98,17 +98,29 @@ function timed(reply: APIGatewayProxyResult, startedAt: number): APIGatewayProxy
 /** How long before Lambda would end the function the caller is told so, in the protocol's form. */
 const toldBeforeTimeoutMs = 500;
 
-function timeoutReply(): APIGatewayProxyResult {
-  const error = 'the answer took longer than is allowed; try again, with fewer rows per request';
-  log('error', 'request timed out');
-  return jsonReply({ status: 504, body: { error } });
+const timeoutText =
+  'the answer took longer than is allowed; try again, with fewer rows per request';
+
+/** A request that got no answer, for the log. */
+export interface Refusal {
+  readonly level: 'warn' | 'error';
+  readonly message: string;
+  readonly status: number;
+  readonly fields: Readonly<Record<string, unknown>>;
 }
+
+const logRefusal = ({ level, message, status, fields }: Refusal): void =>
+  log(level, message, { status, ...fields });
 
 /**
  * A function behind API Gateway's REST proxy integration. Every reply is JSON, every error's body is
  * `{"error": string}`, and Server-Timing tells the milliseconds spent in the whole handler.
+ * @param refused writes the log's line about a request that got no answer.
  */
-export function httpHandler(use: (request: HttpRequest) => Promise<HttpReply>) {
+export function httpHandler(
+  use: (request: HttpRequest) => Promise<HttpReply>,
+  refused: (refusal: Refusal) => void = logRefusal,
+) {
   const handle = async (event: APIGatewayProxyEvent, context: Context) => {
     const startedAt = performance.now();
     const requestId = event.requestContext?.requestId ?? context.awsRequestId;
@@ -116,17 +128,22 @@ export function httpHandler(use: (request: HttpRequest) => Promise<HttpReply>) {
       return timed(jsonReply(await use(request(event, context))), startedAt);
     } catch (error) {
       const reply = failureReply(error, requestId);
-      log(reply.status < 500 ? 'warn' : 'error', 'request refused', {
-        requestId,
-        status: reply.status,
+      const { status } = reply;
+      refused({
+        level: status < 500 ? 'warn' : 'error',
+        message: 'request refused',
+        status,
         // A caller's error is told to the caller alone: its text may hold what they sent.
-        ...(reply.status < 500 ? {} : errorFields(error)),
+        fields: { requestId, ...(status < 500 ? {} : errorFields(error)) },
       });
       return timed(jsonReply(reply), startedAt);
     }
   };
   return middy(handle, {
     timeoutEarlyInMillis: toldBeforeTimeoutMs,
-    timeoutEarlyResponse: timeoutReply,
+    timeoutEarlyResponse: () => {
+      refused({ level: 'error', message: 'request timed out', status: 504, fields: {} });
+      return jsonReply({ status: 504, body: { error: timeoutText } });
+    },
   });
 }

@@ -2,7 +2,7 @@ import { log } from './log.ts';
 
 interface Measurement {
   readonly value: number;
-  readonly unit: 'Count' | 'None';
+  readonly unit: 'Count' | 'Milliseconds' | 'None';
 }
 
 /**
@@ -27,17 +27,4 @@ export function measure(
     ...Object.fromEntries(measured.map(([name, { value }]) => [name, value])),
   };
   log(level, message, { ...fields, ...(measured.length > 0 ? embedded : {}) });
-}
-
-/** The same for what is counted; counts of zero are left out. */
-export function countMetrics(
-  model: string,
-  counts: Readonly<Record<string, number>>,
-  level: 'info' | 'warn' | 'error',
-  message: string,
-  fields: Readonly<Record<string, unknown>> = {},
-): void {
-  const counted = Object.entries(counts).filter(([, count]) => count > 0);
-  const measurements = counted.map(([name, value]) => [name, { value, unit: 'Count' }] as const);
-  measure(model, Object.fromEntries(measurements), level, message, fields);
 }

@@ -11,6 +11,7 @@ import { Endpoint } from '../inference/endpoint.ts';
 import type { ModelRoutes } from '../inference/inference-api.ts';
 import { DriftCheck } from '../monitoring/drift-check.ts';
 import { Feedback } from '../monitoring/feedback.ts';
+import { ModelAlarms } from '../monitoring/model-alarms.ts';
 import { Notifications } from '../monitoring/notifications.ts';
 import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
@@ -33,6 +34,7 @@ export interface ModelStackProps extends StackProps {
   readonly quietPeriodSeconds: number;
   readonly predictionLogBufferSeconds: number;
   readonly driftCheckMinutes: number;
+  readonly alarmPeriodMinutes: number;
   readonly pipelineMemoryMb: number;
 }
 
@@ -105,10 +107,14 @@ export class ModelStack extends Stack {
       predictionLogBufferSeconds: props.predictionLogBufferSeconds,
     });
     const feedback = new Feedback(this, 'Feedback', context);
-    new DriftCheck(this, 'Drift', {
+    const { driftCheckMinutes, alarmPeriodMinutes } = props;
+    new DriftCheck(this, 'Drift', { ...context, driftCheckMinutes });
+    new ModelAlarms(this, 'Alarms', {
       ...context,
-      driftCheckMinutes: props.driftCheckMinutes,
+      driftCheckMinutes,
+      alarmPeriodMinutes,
       alarmPrefix: name.stateMachineName,
+      predict: endpoint.predict,
     });
     this.routes = {
       model: model.name,

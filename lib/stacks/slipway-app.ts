@@ -39,6 +39,7 @@ export interface Environment {
   readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], TrainingImages>>;
   readonly predictionLogBufferSeconds: number;
   readonly driftCheckMinutes: number;
+  readonly alarmPeriodMinutes: number;
   readonly pipelineMemoryMb: number;
   readonly logRetentionDays: keyof typeof retention;
   readonly platform: Platform;
@@ -91,6 +92,7 @@ export function slipwayApp(
       quietPeriodSeconds: environment.quietPeriodSeconds,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
       driftCheckMinutes: environment.driftCheckMinutes,
+      alarmPeriodMinutes: environment.alarmPeriodMinutes,
       pipelineMemoryMb: environment.pipelineMemoryMb,
     });
     Tags.of(stack).add('slipway:model', model.name);

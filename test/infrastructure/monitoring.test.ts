@@ -1,9 +1,20 @@
 import { readFileSync } from 'node:fs';
-import { Match, type Template } from 'aws-cdk-lib/assertions';
+import type { Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
-import { synthesise } from './synthesis.ts';
+import { defineModel } from '../../core/model/define-model.ts';
+import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
+import { aModelDefinition } from '../builders/model-definition.ts';
+import { environmentOnAws, synthesise } from './synthesis.ts';
 
 const { state, flightDelay, churn, api } = synthesise('prod');
+/** The stack of a model with some changes, in dev. */
+function modelStack(changes: Parameters<typeof aModelDefinition>[0]): Template {
+  const models = [defineModel(aModelDefinition(changes))];
+  const app = slipwayApp(environmentOnAws('dev'), models, undefined);
+  return Template.fromStack(app.node.findChild('Slipway-dev-Model-Churn') as Stack);
+}
+
 const alarmsOf = (template: Template): Record<string, unknown>[] =>
   Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(
     ({ Properties }) => Properties,
@@ -81,8 +92,80 @@ describe('alarms', () => {
         .replace('-prod-', '-<env>-')
         .replace(/-(flight-delay|churn)-/, '-<model>-'),
     );
-    expect(named).toHaveLength(5);
+    expect(named.length).toBeGreaterThan(8);
     for (const name of named) expect(headings).toContain(name);
+    // Where traffic is expected, one more.
+    expect(headings).toContain('slipway-<env>-<model>-no-traffic');
+  });
+});
+
+describe('a model', () => {
+  const watched = modelStack({
+    monitoring: { expectTrafficEveryHours: 6, owner: 'the churn team' },
+  });
+  const alarmOf = (name: string) =>
+    alarmsOf(watched).find(({ AlarmName }) => AlarmName === `slipway-dev-churn-${name}`) ?? {};
+  const news = ['features-drifted', 'predictions-drifted'];
+  const pages = ['quality-dropped', 'latency-high', 'errors', 'no-traffic'];
+
+  it('has at most six alarms; drift is news, and what its callers feel is paged', () => {
+    expect(alarmsOf(flightDelay).length).toBeLessThanOrEqual(5);
+    expect(alarmsOf(watched).length).toBeLessThanOrEqual(6);
+    for (const [topic, names] of [
+      ['News', news],
+      ['Pages', pages],
+    ] as const) {
+      for (const name of names) {
+        const { AlarmActions, OKActions } = alarmOf(name);
+        expect(AlarmActions).toEqual([{ Ref: expect.stringMatching(`^Notifications${topic}`) }]);
+        expect(OKActions).toEqual(AlarmActions);
+      }
+    }
+  });
+
+  it('is said to be whose it is', () => {
+    expect(alarmOf('errors')['AlarmDescription']).toContain('Owner: the churn team.');
+  });
+
+  it('pages for slow and failed answers in two of three periods, whatever is missing', () => {
+    const twoOfThree = {
+      Namespace: 'Slipway',
+      Dimensions: [{ Name: 'Model', Value: 'churn' }],
+      Period: 300,
+      EvaluationPeriods: 3,
+      DatapointsToAlarm: 2,
+      TreatMissingData: 'ignore',
+    };
+    expect(alarmOf('latency-high')).toMatchObject({
+      ...twoOfThree,
+      MetricName: 'PredictionLatencyMs',
+      ExtendedStatistic: 'p95',
+      Threshold: 1_000,
+      ComparisonOperator: 'GreaterThanThreshold',
+    });
+    expect(alarmOf('errors')).toMatchObject({
+      ...twoOfThree,
+      MetricName: 'PredictionErrors',
+      Statistic: 'Sum',
+      Threshold: 1,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+    });
+  });
+
+  it('pages when nobody asks any more, where traffic is expected, by what its function misses', () => {
+    const alarm = alarmOf('no-traffic');
+    expect(alarm).toMatchObject({
+      Namespace: 'AWS/Lambda',
+      MetricName: 'Invocations',
+      Dimensions: [
+        { Name: 'FunctionName', Value: { Ref: expect.stringMatching('^EndpointPredict') } },
+      ],
+      Period: 3_600,
+      EvaluationPeriods: 6,
+      TreatMissingData: 'missing',
+    });
+    expect(alarm['InsufficientDataActions']).toEqual(alarm['AlarmActions']);
+    expect(alarmsOf(churn).map(({ MetricName }) => MetricName)).not.toContain('Invocations');
   });
 });
 
@@ -206,12 +289,6 @@ describe('drift of a model', () => {
         TreatMissingData: 'ignore',
       });
     }
-  });
-
-  it('has at most eight metrics and six alarms of a model, and each alarm tells somebody', () => {
-    const alarms = alarmsOf(flightDelay);
-    expect(alarms.length).toBeLessThanOrEqual(6);
-    for (const alarm of alarms) expect(alarm['AlarmActions']).toHaveLength(1);
   });
 
   it('is looked for with the rights to read the log and the profile, and to write its reports', () => {

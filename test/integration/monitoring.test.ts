@@ -28,6 +28,7 @@ import { DriftReport } from '../../core/monitoring/drift-report.ts';
 import { edgesOf } from '../../core/registry/seal-lineage.ts';
 import { checkDrift, type DriftPlace } from '../../lambdas/monitoring/check-drift.ts';
 import { DriftCheck } from '../../lib/monitoring/drift-check.ts';
+import { ModelAlarms } from '../../lib/monitoring/model-alarms.ts';
 import { bundleHandler } from '../../lib/runtime/bundle.ts';
 import type { ModelContext } from '../../lib/runtime/model-context.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
@@ -264,7 +265,14 @@ function deployed(name: string) {
     pipelineMemoryMb: 3_008,
     cpu: 'x64',
   };
-  new DriftCheck(stack, 'Drift', { ...context, driftCheckMinutes: 1, alarmPrefix: 'slipway-test' });
+  const { checkDrift } = new DriftCheck(stack, 'Drift', { ...context, driftCheckMinutes: 1 });
+  new ModelAlarms(stack, 'Alarms', {
+    ...context,
+    driftCheckMinutes: 1,
+    alarmPeriodMinutes: 1,
+    alarmPrefix: 'slipway-test',
+    predict: checkDrift,
+  });
   const template = Template.fromStack(stack);
   const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(
     ({ Properties: { AlarmActions: _, OKActions: __, ...alarm } }): PutMetricAlarmCommandInput => ({
