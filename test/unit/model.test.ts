@@ -178,9 +178,24 @@ describe('defineModel', () => {
       labelDelayHours: 0,
       labelWindowDays: 14,
       quality: { minimumLabels: 500, maximumDrop: 0.05 },
+      latencyP95Ms: 1_000,
     });
     expect(problemsOf({ ...aModelDefinition(), monitoring: { minimumRows: 1 } }).join()).toContain(
       'monitoring.minimumRows',
+    );
+  });
+
+  it("takes the name of the parameter that holds a Slack webhook's URL, and never the URL", () => {
+    const withSlack = (slackWebhookParameter: string) => ({
+      ...aModelDefinition(),
+      monitoring: { slackWebhookParameter },
+    });
+    expect(defineModel(withSlack('/slack/churn-team')).monitoring.slackWebhookParameter).toBe(
+      '/slack/churn-team',
+    );
+    const url = 'https://hooks.slack.com/services/T0/B0/secret';
+    expect(problemsOf(withSlack(url)).join()).toMatch(
+      /^monitoring\.slackWebhookParameter: .*never the URL itself/,
     );
   });
 
