@@ -12,6 +12,17 @@ export class NotLiveError extends Error {
   }
 }
 
+/** The model was retired: it is not to answer any more. */
+export class RetiredError extends Error {
+  override readonly name = 'RetiredError';
+
+  constructor(model: string) {
+    super(
+      `model ${model} is retired and answers no more; \`slipway live ${model} --history\` says since when and why, \`slipway rollback ${model}\` or \`slipway approve ${model} <version>\` brings it back`,
+    );
+  }
+}
+
 /** A version should answer and none can be loaded. */
 export class NoVersionLoadedError extends Error {
   override readonly name = 'NoVersionLoadedError';
@@ -21,7 +32,10 @@ export interface LiveVersionsOptions {
   readonly model: string;
   /** The ledger's head; rejects while the registry cannot be reached. */
   readonly head: () => Promise<LedgerHead>;
-  /** Versions that were live before, newest first: asked for only when the live one cannot be loaded. */
+  /**
+   * Versions that were live before and were not rolled back from, newest first: asked for only when the
+   * live one cannot be loaded.
+   */
   readonly formerlyLive: () => Promise<readonly number[]>;
   readonly load: (version: number) => Promise<LoadedVersion>;
   /** Told of what went wrong while an older state goes on serving. */
@@ -38,7 +52,10 @@ export interface Failure {
 
 /** A head older than this is read again before an answer. */
 const headIsFreshForMs = 1_000;
-/** How long an answer waits for the head or for a new version while an older one can answer. */
+/**
+ * How long an answer waits for the head or for a new version while an older one can answer. For the version
+ * that is rolled back to it waits until that is loaded: what is rolled back from is known to be bad.
+ */
 const patienceMs = 900;
 /** A version that could not be loaded is not tried again before this has passed. */
 const loadRetryMs = 5_000;
@@ -92,6 +109,7 @@ export class LiveVersions {
   /**
    * Calls with the version that answers now; it stays loaded until the call has settled.
    * @throws NotLiveError while no version has gone live.
+   * @throws RetiredError while the model is retired.
    * @throws NoVersionLoadedError when one should answer and none could be loaded.
    */
   async use<Result>(call: (version: LoadedVersion) => Promise<Result>): Promise<Result> {
@@ -110,6 +128,7 @@ export class LiveVersions {
 
   #unavailable(): Error {
     const { model } = this.#options;
+    if (this.#head?.retired) return new RetiredError(model);
     if (this.#head && this.#head.live === undefined) return new NotLiveError(model);
     return new NoVersionLoadedError(
       `no version of ${model} can be loaded at the moment; try again`,
@@ -118,15 +137,22 @@ export class LiveVersions {
 
   async #bringUpToDate(): Promise<void> {
     await this.#readHeadIfOld();
-    const live = this.#head?.live;
-    const staged = this.#head?.staged;
+    const { live, staged, retired } = this.#head ?? {};
+    if (retired) this.#serving = undefined;
     const wanted = [live, staged].filter((version) => version !== undefined);
     if (wanted.every((version) => this.#slots.get(version)?.loaded) && this.#isServing(live))
       return;
-    for (const version of wanted) await this.#loadPatiently(version);
+    // What has to answer comes first; the staged one is not waited for any longer than is due.
+    if (live !== undefined) await this.#loadPatiently(live);
     this.#serve(live);
-    if (!this.#serving && live !== undefined) await this.#serveFormer();
+    if (live !== undefined && !this.#mayGoOn()) await this.#serveFormer();
+    if (staged !== undefined) await this.#loadPatiently(staged);
     await this.#unloadOld();
+  }
+
+  /** Whether what answers now may answer until something newer is loaded: not what was rolled back from. */
+  #mayGoOn(): boolean {
+    return this.#serving !== undefined && !this.#isServing(this.#head?.rolledBackFrom);
   }
 
   #isServing(version: number | undefined): boolean {
@@ -166,7 +192,7 @@ export class LiveVersions {
   async #loadPatiently(version: number): Promise<void> {
     const slot = this.#slot(version);
     if (slot.loaded || slot.failedAt !== undefined) return;
-    const limit = this.#serving ? this.#patienceSince(slot.startedAt) : Number.POSITIVE_INFINITY;
+    const limit = this.#mayGoOn() ? this.#patienceSince(slot.startedAt) : Number.POSITIVE_INFINITY;
     await settled(slot.loading, limit);
   }
 
@@ -200,7 +226,10 @@ export class LiveVersions {
     if (loaded) this.#serving = loaded;
   }
 
-  /** A new environment whose live version is corrupt answers with the last one that was live. */
+  /**
+   * Where the live version is corrupt and nothing else may answer, as in a new environment, the last one
+   * that was live does.
+   */
   async #serveFormer(): Promise<void> {
     const former = await this.#options.formerlyLive().catch((error: unknown) => {
       this.#options.onFailure({ what: 'head', error });
@@ -209,7 +238,7 @@ export class LiveVersions {
     for (const version of former.slice(0, formerVersionsTried)) {
       await this.#loadPatiently(version);
       this.#serve(version);
-      if (this.#serving) return;
+      if (this.#isServing(version)) return;
     }
   }
 

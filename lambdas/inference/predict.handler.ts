@@ -5,7 +5,8 @@ import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
-import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
+import { formerlyLive } from '../../core/delivery/ledger.ts';
+import { type Failure, LiveVersions, RetiredError } from '../../core/inference/live-versions.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
 import { type Prediction, predict } from '../../core/inference/predict.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
@@ -52,11 +53,7 @@ function reportFailure({ what, version, error }: Failure): void {
 const versions = new LiveVersions({
   model,
   head: () => ledger.head(model),
-  formerlyLive: async () => {
-    const entries = await ledger.entries(model);
-    const live = entries.filter(({ state }) => state === 'live').map(({ version }) => version);
-    return [...new Set(live.reverse())];
-  },
+  formerlyLive: async () => formerlyLive(await ledger.entries(model)),
   load: (version) =>
     loadVersion(
       {
@@ -105,8 +102,14 @@ async function answer({ body, requestId }: HttpRequest): Promise<HttpReply> {
 }
 
 async function readiness(): Promise<HttpReply> {
-  const ready = await versions.use(async () => true).catch(() => false);
-  return { status: 200, body: { name: model, ready } };
+  try {
+    const version = await versions.use(async (live) => live.version);
+    return { status: 200, body: { name: model, ready: true, model_version: String(version) } };
+  } catch (error) {
+    // That it is retired is an answer, not a state to wait in.
+    if (error instanceof RetiredError) throw error;
+    return { status: 200, body: { name: model, ready: false } };
+  }
 }
 
 async function route(request: HttpRequest): Promise<HttpReply> {

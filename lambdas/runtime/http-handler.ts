@@ -1,7 +1,11 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
-import { NotLiveError, NoVersionLoadedError } from '../../core/inference/live-versions.ts';
+import {
+  NotLiveError,
+  NoVersionLoadedError,
+  RetiredError,
+} from '../../core/inference/live-versions.ts';
 import { HttpError } from './http-error.ts';
 import { errorFields, log } from './log.ts';
 
@@ -68,7 +72,9 @@ function request(event: APIGatewayProxyEvent, context: Context): HttpRequest {
 /** What a caller sees of a failure. Only what is their own to mend is told; the rest is in the log. */
 function failureReply(error: unknown, requestId: string): HttpReply {
   if (error instanceof InvalidRequestError) return { status: 400, body: { error: error.message } };
-  if (error instanceof NotLiveError) return { status: 404, body: { error: error.message } };
+  if (error instanceof NotLiveError || error instanceof RetiredError) {
+    return { status: 404, body: { error: error.message } };
+  }
   if (error instanceof NoVersionLoadedError) {
     return { status: 503, body: { error: error.message }, headers: { 'Retry-After': '5' } };
   }

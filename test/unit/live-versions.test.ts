@@ -176,6 +176,69 @@ describe('the live version', () => {
     expect(await world.answering()).toBe(1);
   });
 
+  test('is no longer any while the model is retired, and is loaded again when it comes back', async () => {
+    const world = new World();
+    await world.answering();
+    world.head = { retired: true };
+    expect(await world.answering()).toBe(1);
+    world.now += 1_000;
+    await expect(world.answering()).rejects.toMatchObject({
+      name: 'RetiredError',
+      message: expect.stringContaining('slipway rollback parcel-weight'),
+    });
+    expect(world.released).toEqual([1]);
+    world.head = { live: 1 };
+    world.now += 1_000;
+    expect(await world.answering()).toBe(1);
+    expect(world.loads).toEqual([1, 1]);
+  });
+
+  test('is waited for where it is rolled back to, because the one before is bad', async () => {
+    const world = new World();
+    world.head = { live: 2 };
+    await world.answering();
+    let finish = () => {};
+    world.slow.set(1, new Promise<void>((resolve) => (finish = resolve)));
+    world.head = { live: 1, rolledBackFrom: 2 };
+    world.now += 1_000;
+    const asked = world.answering();
+    // Far longer than a newer version would be waited for.
+    world.now += 5_000;
+    const askedLater = world.answering();
+    await new Promise((resolve) => setImmediate(resolve));
+    finish();
+    expect(await Promise.all([asked, askedLater])).toEqual([1, 1]);
+    expect(world.released).toEqual([2]);
+  });
+
+  test('that is rolled back to and is corrupt gives way to an earlier one, not to the one that is bad', async () => {
+    const world = new World();
+    world.head = { live: 3 };
+    await world.answering();
+    world.head = { live: 2, rolledBackFrom: 3 };
+    world.former = [2, 1];
+    world.corrupt.add(2);
+    world.now += 1_000;
+    expect(await world.answering()).toBe(1);
+    expect(await world.answering()).toBe(1);
+    expect(world.failures).toMatchObject([{ what: 'load', version: 2 }]);
+    expect(world.loads).toEqual([3, 2, 1]);
+  });
+
+  test('goes on being the bad one where nothing that is better can be loaded', async () => {
+    const world = new World();
+    world.head = { live: 2 };
+    await world.answering();
+    world.head = { live: 1, rolledBackFrom: 2 };
+    world.former = [1];
+    world.corrupt.add(1);
+    world.now += 1_000;
+    expect(await world.answering()).toBe(2);
+    world.corrupt.clear();
+    world.now += 5_000;
+    expect(await world.answering()).toBe(1);
+  });
+
   test('cannot be told while nothing is loaded and the registry is unreachable', async () => {
     const world = new World();
     world.headFails = true;
