@@ -82,6 +82,7 @@ export function exitCodeOf(run: Run): ExitCode {
 
 const outcomes: Readonly<Record<NonNullable<Run['outcome']>, string>> = {
   live: 'a new version is live',
+  awaiting_approval: 'a new version is staged and waits for `slipway approve`',
   unchanged: 'nothing new: this data, model and code have been trained before',
   rejected: 'the new version was refused; the one before stays live',
   quarantined: 'invalid files went to quarantine; nothing else changed',

@@ -59,6 +59,6 @@ export const ServingSection = z.strictObject({
 });
 
 export const DeliverySection = z.strictObject({
-  /** automatic: a version that passes its gate goes live. */
-  approval: z.enum(['automatic'], { error: "the approval is 'automatic'" }),
+  /** A version that passes its gate · automatic: goes live · manual: waits for `slipway approve`. */
+  approval: z.enum(['automatic', 'manual'], { error: "the approval is 'automatic' or 'manual'" }),
 });

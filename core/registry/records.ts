@@ -56,7 +56,15 @@ export const ModelVersion = z.strictObject({
 export type ModelVersion = z.infer<typeof ModelVersion>;
 
 /** A run is one execution of the model's pipeline. */
-export const RunOutcome = z.enum(['live', 'rejected', 'quarantined', 'unchanged', 'no_data']);
+export const RunOutcome = z.enum([
+  'live',
+  /** A version is staged and goes live when a person approves it. */
+  'awaiting_approval',
+  'rejected',
+  'quarantined',
+  'unchanged',
+  'no_data',
+]);
 export type RunOutcome = z.infer<typeof RunOutcome>;
 /** What asked for a run: a file that was dropped, a person, a person's retry of a failed step. */
 export const RunTrigger = z.strictObject({

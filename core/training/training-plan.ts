@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hashOf } from '../canonical-json.ts';
+import type { LedgerEntry } from '../delivery/ledger-entry.ts';
 import { type ModelDefinition, modelHash } from '../model/define-model.ts';
 import type { Device } from '../model/platform-sections.ts';
 import type { TrainingRecord } from '../registry/records.ts';
@@ -86,15 +87,27 @@ export function planTraining(input: PlanInput): Omit<TrainingPlan, 'decision'> {
 }
 
 /**
- * Whether there is anything left to do for a training. A registered version that was never live was
- * left behind by a run that broke before delivery: the way through training takes up its checkpoint
- * and finds the same version again.
+ * Versions whose delivery is decided, or is a person's to decide: those that went live or were set aside,
+ * and where a person approves, those that were staged.
+ */
+export const deliveredVersions = (
+  entries: readonly LedgerEntry[],
+  approval: ModelDefinition['delivery']['approval'],
+): number[] =>
+  entries.flatMap(({ state, version }) =>
+    state === 'staged' && approval === 'automatic' ? [] : [version],
+  );
+
+/**
+ * Whether there is anything left to do for a training. A registered version that was not delivered was
+ * left behind by a run that broke before that: the way through training takes up its checkpoint and
+ * finds the same version again.
  */
 export function trainingDecision(
   known: TrainingRecord | undefined,
-  everLive: readonly number[],
+  delivered: readonly number[],
 ): TrainingPlan['decision'] {
   if (!known || known.outcome === 'reserved') return 'train';
   if (known.outcome === 'rejected' || known.rejection) return 'unchanged';
-  return everLive.some((version) => version >= known.version) ? 'unchanged' : 'train';
+  return delivered.some((version) => version >= known.version) ? 'unchanged' : 'train';
 }

@@ -1,6 +1,7 @@
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
+import { promoteVersion } from './deliver-version.ts';
 import {
   PromoteVersionEnvironment,
   PromoteVersionEvent,
@@ -15,14 +16,5 @@ const ledger = dynamodbLedger({ tableName });
 
 export const handler = stepHandler(
   { event: PromoteVersionEvent, result: PromoteVersionResult },
-  async ({ runId, version }) =>
-    ledger.append({
-      model,
-      state: 'live',
-      version,
-      reason: 'passed its gate',
-      by: 'pipeline',
-      runId,
-      at: new Date().toISOString(),
-    }),
+  (event) => promoteVersion(ledger, { model, ...event }),
 );

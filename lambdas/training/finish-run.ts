@@ -71,6 +71,19 @@ function newsOf(model: string, { runId, outcome, version, reasons }: Finished) {
       text: `Run ${runId} registered version ${version} of ${model}, and it answers now.`,
     };
   }
+  if (outcome === 'awaiting_approval') {
+    return {
+      kind: 'run-awaiting-approval',
+      subject: `${model}: version ${version} waits for approval`,
+      text: [
+        `Run ${runId} registered version ${version} of ${model}; it passed its gate and answers when somebody approves it.`,
+        ...reasons.map((reason) => `- ${reason}`),
+        `slipway lineage ${model} ${version}`,
+        `slipway approve ${model} ${version}`,
+        `slipway reject ${model} ${version} --reason "..."`,
+      ].join('\n'),
+    };
+  }
   if (outcome !== 'rejected') return undefined;
   return {
     kind: 'run-rejected',

@@ -1,6 +1,7 @@
 import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import {
+  deliveredVersions,
   type PlanInput,
   planTraining,
   type TrainingPlan,
@@ -16,8 +17,8 @@ export async function decideTraining(
   const model = input.definition.name;
   const known = await registry.findTraining(model, plan.trainingId);
   const entries = await ledger.entries(model);
-  const everLive = entries.flatMap(({ state, version }) => (state === 'live' ? [version] : []));
-  const decision = trainingDecision(known, everLive);
+  const delivered = deliveredVersions(entries, input.definition.delivery.approval);
+  const decision = trainingDecision(known, delivered);
   const { trainingId, trainingJobName } = plan;
   await registry.annotateRun(model, input.runId, {
     trainingId,

@@ -19,7 +19,7 @@ export class DeliverySteps extends Construct {
       ...context,
       entry: 'delivery/stage-version',
       contract: StageVersionEnvironment,
-      environment,
+      environment: { ...environment, APPROVAL: context.model.delivery.approval },
     });
     this.promoteVersion = new HandlerFunction(this, 'PromoteVersion', {
       ...context,

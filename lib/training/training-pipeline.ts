@@ -245,10 +245,28 @@ export class TrainingPipeline extends Construct {
     const version = JsonPath.numberAt('$.registration.version');
     const stage = this.task('StageVersion', steps.stageVersion, '$.staged', { runId, version });
     const promote = this.task('PromoteVersion', steps.promoteVersion, '$.live', { runId, version });
+    const endsAs = (step: string) => ({
+      runId,
+      outcome: JsonPath.stringAt(`$.${step}.outcome`),
+      reasons: JsonPath.listAt(`$.${step}.reasons`),
+      trainingId,
+      version,
+    });
     register
       .next(stage)
-      .next(promote)
-      .next(this.finish('FinishLive', { runId, outcome: 'live', trainingId, version }));
+      .next(
+        new Choice(this, 'MayGoLive')
+          .when(Condition.stringEquals('$.staged.outcome', 'staged'), promote)
+          .otherwise(this.finish('FinishStaged', endsAs('staged'))),
+      );
+    promote.next(
+      new Choice(this, 'IsLive')
+        .when(
+          Condition.stringEquals('$.live.outcome', 'live'),
+          this.finish('FinishLive', { runId, outcome: 'live', trainingId, version }),
+        )
+        .otherwise(this.finish('FinishNotLive', endsAs('live'))),
+    );
     return register;
   }
 

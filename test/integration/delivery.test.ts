@@ -1,6 +1,6 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type DynamodbLedger, dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import {
   type DynamodbVersionHealth,
@@ -8,6 +8,7 @@ import {
 } from '../../adapters/dynamodb-version-health.ts';
 import { foldEntries, liveAt } from '../../core/delivery/ledger.ts';
 import { approve, reject, retire, rollBack } from '../../core/delivery/operator-decisions.ts';
+import { promoteVersion, stageVersion } from '../../lambdas/delivery/deliver-version.ts';
 import { clientConfig, useCloud } from './laptop-cloud/harness.ts';
 import { createRegistryTable } from './registry-table.ts';
 
@@ -175,4 +176,57 @@ it('keeps what checks saw of a version, once each, however many record at the sa
   });
   await health.record(model, 2, seen(3, true));
   expect((await health.list(model)).map(({ version }) => version)).toEqual([1, 2]);
+});
+
+describe("a run's delivery", () => {
+  const run = (model: string, version: number) => ({ model, version, runId: `${model}-${version}` });
+
+  it('stages, then goes live, and repeated says the same', async () => {
+    const one = run('automatic', 1);
+    for (let time = 0; time < 2; time += 1) {
+      expect(await stageVersion(ledger, 'automatic', one)).toEqual({
+        outcome: 'staged',
+        reasons: [],
+      });
+      expect(await promoteVersion(ledger, one)).toEqual({ outcome: 'live', reasons: [] });
+    }
+    expect((await ledger.entries('automatic')).map(({ state }) => state)).toEqual([
+      'staged',
+      'live',
+    ]);
+  });
+
+  it('stops at staged where a person approves; a newer version supersedes the one that waits', async () => {
+    expect(await stageVersion(ledger, 'manual', run('manual', 1))).toEqual({
+      outcome: 'awaiting_approval',
+      reasons: [],
+    });
+    expect(await stageVersion(ledger, 'manual', run('manual', 2))).toEqual({
+      outcome: 'awaiting_approval',
+      reasons: ['version 1, which was staged before, is superseded'],
+    });
+    expect(await ledger.head('manual')).toMatchObject({ staged: 2, sequence: 2 });
+    expect((await ledger.head('manual')).live).toBeUndefined();
+  });
+
+  it('gives way to a person who set the version aside or retired the model meanwhile', async () => {
+    const operator = { by: 'ada', reason: 'wrong month', at: at(30) };
+    const one = run('decided', 1);
+    await stageVersion(ledger, 'automatic', one);
+    await ledger.decide('decided', (found) => reject(found, { ...operator, version: 1 }));
+    expect(await promoteVersion(ledger, one)).toMatchObject({
+      outcome: 'rejected',
+      reasons: [expect.stringMatching(/^version 1 was set aside at .* by ada \(wrong month\)/)],
+    });
+    await stageVersion(ledger, 'automatic', run('decided', 2));
+    await ledger.decide('decided', (found) => retire(found, operator));
+    expect(await promoteVersion(ledger, run('decided', 2))).toMatchObject({
+      outcome: 'awaiting_approval',
+      reasons: [expect.stringContaining('slipway approve decided 2')],
+    });
+    expect(await stageVersion(ledger, 'automatic', run('decided', 3))).toMatchObject({
+      outcome: 'awaiting_approval',
+    });
+    expect(await ledger.head('decided')).toMatchObject({ retired: true, sequence: 4 });
+  });
 });
