@@ -179,7 +179,11 @@ it('keeps what checks saw of a version, once each, however many record at the sa
 });
 
 describe("a run's delivery", () => {
-  const run = (model: string, version: number) => ({ model, version, runId: `${model}-${version}` });
+  const run = (model: string, version: number) => ({
+    model,
+    version,
+    runId: `${model}-${version}`,
+  });
 
   it('stages, then goes live, and repeated says the same', async () => {
     const one = run('automatic', 1);
