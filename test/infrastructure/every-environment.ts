@@ -1,0 +1,94 @@
+// Every stack of every environment on AWS, with models that between them use every section there is.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { defineModel } from '../../core/model/define-model.ts';
+import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
+import flightDelay from '../../models/flight-delay/model.ts';
+import { aModelDefinition } from '../builders/model-definition.ts';
+import { environmentOnAws } from './synthesis.ts';
+
+export const environmentNames = ['dev', 'staging', 'prod'] as const;
+export type EnvironmentName = (typeof environmentNames)[number];
+
+export interface Resource {
+  readonly Type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a template is what CloudFormation takes
+  readonly Properties?: any;
+  readonly Metadata?: Readonly<Record<string, string>>;
+}
+
+export interface StackTemplate {
+  readonly environment: EnvironmentName;
+  readonly name: string;
+  readonly file: string;
+  readonly Resources: Readonly<Record<string, Resource>>;
+  /** Construct's path → rule → reason, of what was waived. */
+  readonly waivers: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+export const models = [
+  flightDelay,
+  defineModel(
+    aModelDefinition({
+      name: 'churn',
+      training: { trainer: 'xgboost', instanceType: 'ml.g5.xlarge' },
+    }),
+  ),
+];
+
+interface Entry {
+  readonly type: string;
+  readonly data: unknown;
+}
+
+function waiversIn(file: string): StackTemplate['waivers'] {
+  const metadata: Record<string, Entry[]> = JSON.parse(readFileSync(file, 'utf8'));
+  const waivers = new Map<string, Map<string, string>>();
+  for (const [path, entries] of Object.entries(metadata)) {
+    for (const { type, data } of entries) {
+      if (type !== 'aws:cdk:acknowledged-rules') continue;
+      const rules = waivers.get(path) ?? new Map<string, string>();
+      for (const [rule, reason] of Object.entries(data as Record<string, string>)) {
+        rules.set(rule.replace('Annotation::', ''), reason);
+      }
+      waivers.set(path, rules);
+    }
+  }
+  return waivers;
+}
+
+const made = new Map<EnvironmentName, readonly StackTemplate[]>();
+
+function synthesise(environment: EnvironmentName): readonly StackTemplate[] {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-every-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const callers =
+    environment === 'staging'
+      ? { auth: 'jwt' as const, issuer: 'https://id', jwksUri: 'https://id/keys', audience: 'a' }
+      : { auth: 'iam' as const };
+  const settings = { ...environmentOnAws(environment), api: callers };
+  slipwayApp(settings, models, undefined, folder).synth();
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.template.json'))
+    .map((name) => {
+      const file = join(folder, name);
+      const stack = name.replace('.template.json', '');
+      const { Resources } = JSON.parse(readFileSync(file, 'utf8'));
+      const waivers = waiversIn(join(folder, `${stack}.metadata.json`));
+      return { environment, name: stack, file, Resources, waivers };
+    });
+}
+
+/** The stacks of an environment, made once per process. */
+export function stacksOf(environment: EnvironmentName): readonly StackTemplate[] {
+  const known = made.get(environment) ?? synthesise(environment);
+  made.set(environment, known);
+  return known;
+}
+
+export const everyStack = (): readonly StackTemplate[] => environmentNames.flatMap(stacksOf);
+
+/** The resources of a type, with their logical ids. */
+export const resourcesOf = ({ Resources }: StackTemplate, type: string) =>
+  Object.entries(Resources).filter(([, { Type }]) => Type === type);
