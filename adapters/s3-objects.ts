@@ -114,6 +114,7 @@ function parsed(text: string, bucket: string, key: string): unknown {
 const contentTypes: readonly (readonly [string, string])[] = [
   ['.json', 'application/json'],
   ['.jsonl', 'application/x-ndjson'],
+  ['.html', 'text/html; charset=utf-8'],
 ];
 const contentType = (key: string): string =>
   contentTypes.find(([end]) => key.endsWith(end))?.[1] ?? 'application/octet-stream';

@@ -8,7 +8,8 @@ import { columns, styled } from '../terminal.ts';
 
 /** The newest report: their names ascend with time. */
 async function lastReport(data: S3Objects, model: string): Promise<DriftReport> {
-  const [key] = (await data.list(driftReportPrefix(model))).map((object) => object.key).slice(-1);
+  const reports = await data.list(driftReportPrefix(model));
+  const key = reports.map((object) => object.key).findLast((name) => name.endsWith('.json'));
   if (key === undefined) {
     throw new CommandError(
       `there is no drift report of ${model} yet: the first comes with the first check after a version with a profile is live`,

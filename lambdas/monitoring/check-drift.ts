@@ -9,6 +9,7 @@ import { type DriftReport, driftReportKey } from '../../core/monitoring/drift-re
 import { judgeDrift } from '../../core/monitoring/judge-drift.ts';
 import { type TimeWindow, windowBefore } from '../../core/monitoring/log-window.ts';
 import { ReferenceProfile } from '../../core/monitoring/profile.ts';
+import { reportPage, reportPageKey } from '../../core/monitoring/report-page.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { ArtifactCorruptedError } from '../../core/registry/errors.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';
@@ -113,6 +114,7 @@ export async function checkDrift(
   const report = await reportOn(place, profile, record, window);
   const reportKey = driftReportKey(model, at);
   await place.data.putJson(reportKey, report);
+  await place.data.put(reportPageKey(reportKey), reportPage({ report }));
   measureReport(report, reportKey);
   const { status, drifted, rows, quality } = report;
   return { outcome: 'checked', status, drifted, rows, quality: quality.status, reportKey };
