@@ -29,6 +29,24 @@ const ImagesOfXgboost = z.strictObject({
   gpuDevice: z.enum(['cpu', 'cuda']),
 });
 
+/** Where models that ask for a cache share their answers. */
+const Cache = z.discriminatedUnion('kind', [
+  /** ElastiCache Serverless in a network of its own. */
+  z.strictObject({
+    kind: z.literal('elasticache'),
+    /** Two zones that have both Lambda and ElastiCache; by default the region's first two. */
+    availabilityZones: z.tuple([z.string(), z.string()]).optional(),
+  }),
+  /** A Valkey or Redis in cluster mode that everybody on this machine may use. */
+  z.strictObject({
+    kind: z.literal('address'),
+    host: z.string().min(1),
+    port: z.int().min(1).max(65_535),
+  }),
+  /** Each environment of a function keeps its own. */
+  z.strictObject({ kind: z.literal('memory') }),
+]);
+
 export const Environment = z.strictObject({
   name: z.enum(['local', 'dev', 'staging', 'prod'], {
     error: 'an environment is one of local, dev, staging, prod; set SLIPWAY_ENVIRONMENT',
@@ -37,6 +55,7 @@ export const Environment = z.strictObject({
   /** A run waits until nothing has been dropped for this long. */
   quietPeriodSeconds: z.int().min(0).max(3_600),
   api: Api,
+  cache: Cache,
   /** Trainer → images that SageMaker runs. */
   trainingImages: z.strictObject({ xgboost: ImagesOfXgboost }),
   /** How long the prediction log is gathered before it is written. */
@@ -96,6 +115,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     region,
     quietPeriodSeconds: 30,
     api: { auth: 'iam' },
+    cache: { kind: 'elasticache' },
     trainingImages: { xgboost: imagesOnAws },
     predictionLogBufferSeconds: 300,
     driftCheckMinutes: 60,
@@ -103,6 +123,13 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     logRetentionDays: name === 'prod' ? 365 : 30,
     platform: { os: 'linux', cpu: 'x64' },
   };
+}
+
+/** `<host>:<port>` of the cache that a laptop cloud has started, if it has. */
+function laptopCache(address: string | undefined): unknown {
+  if (!address) return { kind: 'memory' };
+  const at = address.lastIndexOf(':');
+  return { kind: 'address', host: address.slice(0, at), port: Number(address.slice(at + 1)) };
 }
 
 const environments: Record<Environment['name'], (variables: Variables) => unknown> = {
@@ -116,6 +143,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
       jwksUri: variables['SLIPWAY_LOCAL_JWKS_URI'],
       audience: 'slipway',
     },
+    cache: laptopCache(variables['SLIPWAY_LOCAL_CACHE']),
     trainingImages: { xgboost: imagesOnLaptop(variables['SLIPWAY_LOCAL_TRAINING_IMAGE']) },
     predictionLogBufferSeconds: 5,
     driftCheckMinutes: 1,

@@ -23,6 +23,9 @@ export interface VersionSource {
 
 type Artifact = 'model.onnx' | 'signature.json' | 'features.json' | 'parity.json';
 
+const registeredHash = (record: ModelVersion, name: Artifact): string =>
+  record.artifacts[name]?.sha256 ?? '';
+
 async function readVerified(
   source: VersionSource,
   record: ModelVersion,
@@ -92,6 +95,10 @@ export async function loadVersion(source: VersionSource, version: number): Promi
   return {
     model: record.model,
     version,
+    identity: {
+      modelSha256: registeredHash(record, 'model.onnx'),
+      featuresSha256: registeredHash(record, 'features.json'),
+    },
     signature,
     spec,
     parse: instancesParser(signature),

@@ -1,5 +1,6 @@
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { Instances } from './parse-instances.ts';
+import type { AnswerIdentity } from './prediction-keys.ts';
 import type { Signature } from './signature.ts';
 
 /** A model's graph, ready to run. */
@@ -14,6 +15,8 @@ export interface ModelSession {
 export interface LoadedVersion {
   readonly model: string;
   readonly version: number;
+  /** What its answers depend on, and therefore their place in a cache. */
+  readonly identity: AnswerIdentity;
   readonly signature: Signature;
   readonly spec: FeatureSpec;
   /** @throws InvalidRequestError */

@@ -4,7 +4,9 @@ import type { RawValue } from '../features/raw-values.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
 import type { LoadedVersion } from './loaded-version.ts';
 import type { Instances } from './parse-instances.ts';
+import type { CacheLookup, CacheOutcome, PredictionCache } from './prediction-cache.ts';
 import { predictionIds, sortableId } from './prediction-id.ts';
+import { predictionKeys } from './prediction-keys.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 import type { Signature } from './signature.ts';
 
@@ -30,6 +32,10 @@ export interface Prediction {
   readonly reply: PredictReply;
   /** One per row, for the prediction log. */
   readonly records: readonly PredictionRecord[];
+  /** What became of the question to the shared cache; absent where it was not asked. */
+  readonly sharedCache?: CacheLookup['shared'];
+  /** Settles, within the cache's budget, when new predictions are kept: before a function stands still. */
+  readonly kept: Promise<void>;
 }
 
 /** A raw number may be finite and yet too large for the model's 32 bits. */
@@ -70,10 +76,54 @@ function loggedNames(signature: Signature, spec: FeatureSpec) {
   };
 }
 
-interface Answered {
+async function run(version: LoadedVersion, features: Float32Array, rows: number) {
+  const predictions = await version.session.run(features, rows);
+  checkPredictions(predictions, rows, version);
+  return predictions;
+}
+
+interface Answers {
+  readonly predictions: Float32Array;
+  /** One per row. */
+  readonly cache?: readonly CacheOutcome[];
+  readonly sharedCache?: CacheLookup['shared'];
+  readonly kept: Promise<void>;
+}
+
+/** Runs the graph over the rows that no cache knows, each of them once. */
+async function answersThrough(
+  cache: PredictionCache,
+  version: LoadedVersion,
+  features: Float32Array,
+  rows: number,
+): Promise<Answers> {
+  const width = version.spec.features.length;
+  const keys = predictionKeys(version.identity, features, rows);
+  const lookup = await cache.lookup(keys);
+  const rowOfKey = new Map<string, number>();
+  for (const [row, key] of keys.entries()) {
+    if (!lookup.predictions.has(key) && !rowOfKey.has(key)) rowOfKey.set(key, row);
+  }
+  const missing = new Float32Array(rowOfKey.size * width);
+  for (const [index, row] of [...rowOfKey.values()].entries()) {
+    missing.set(features.subarray(row * width, (row + 1) * width), index * width);
+  }
+  const ran = rowOfKey.size > 0 ? await run(version, missing, rowOfKey.size) : missing;
+  const computed = new Map([...rowOfKey.keys()].map((key, index) => [key, ran[index] ?? NaN]));
+  return {
+    predictions: Float32Array.from(
+      keys,
+      (key) => lookup.predictions.get(key) ?? computed.get(key) ?? Number.NaN,
+    ),
+    cache: lookup.outcomes,
+    sharedCache: lookup.shared,
+    kept: cache.store(computed, lookup),
+  };
+}
+
+interface Answered extends Answers {
   readonly instances: Instances;
   readonly features: Float32Array;
-  readonly predictions: Float32Array;
   readonly ids: readonly string[];
   readonly requestId: string;
   readonly at: Date;
@@ -81,7 +131,7 @@ interface Answered {
 }
 
 function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord[] {
-  const { instances, features, predictions, ids, requestId, latencyMs } = answered;
+  const { instances, features, predictions, cache, ids, requestId, latencyMs } = answered;
   const names = loggedNames(version.signature, version.spec);
   const width = version.spec.features.length;
   const predictedAt = answered.at.toISOString();
@@ -101,36 +151,42 @@ function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord
       }),
     ),
     prediction: predictions[row] ?? Number.NaN,
+    ...(cache?.[row] === undefined ? {} : { cache: cache[row] }),
     latencyMs,
   }));
 }
 
 /**
- * Answers one request with one version: parse, validate, features, one run over all rows, reply.
+ * Answers one request with one version: parse, validate, features, one run over all rows that are not
+ * cached, reply.
  * @throws InvalidRequestError where the request is wrong.
  * @throws PredictionFaultError where the model gives no number.
  */
 export async function predict(
   version: LoadedVersion,
   request: PredictRequest,
+  cache?: PredictionCache,
 ): Promise<Prediction> {
   const instances = version.parse(request.body);
   const startedAt = performance.now();
   const at = new Date();
   const features = computeFeatures(version.spec, instances);
   checkRange(features, version.spec);
-  const predictions = await version.session.run(features, instances.rows);
-  checkPredictions(predictions, instances.rows, version);
+  const answers: Answers = cache
+    ? await answersThrough(cache, version, features, instances.rows)
+    : { predictions: await run(version, features, instances.rows), kept: Promise.resolve() };
   const latencyMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
   const ids = predictionIds(version, sortableId(at.getTime()), instances.rows);
-  const answered = { instances, features, predictions, ids, at, latencyMs };
+  const answered = { ...answers, instances, features, ids, at, latencyMs };
   return {
     reply: {
-      predictions: Array.from(predictions),
+      predictions: Array.from(answers.predictions),
       prediction_ids: ids,
       model_name: version.model,
       model_version: String(version.version),
     },
     records: recordsOf(version, { ...answered, requestId: request.requestId }),
+    sharedCache: answers.sharedCache,
+    kept: answers.kept,
   };
 }

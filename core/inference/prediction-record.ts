@@ -15,6 +15,8 @@ export const PredictionRecord = z.strictObject({
   /** The model's input vector; null = missing. */
   features: z.record(z.string(), z.number().nullable()),
   prediction: z.number(),
+  /** Whether it was computed for this request; absent where the model has no cache. */
+  cache: z.enum(['hit-memory', 'hit-valkey', 'miss']).optional(),
   /** From the parsed request to the finished prediction, of the whole request. */
   latencyMs: z.number().nonnegative(),
 });

@@ -14,6 +14,7 @@ import { HttpError } from '../runtime/http-error.ts';
 import { type HttpReply, type HttpRequest, httpHandler } from '../runtime/http-handler.ts';
 import { errorFields } from '../runtime/log.ts';
 import { measure } from '../runtime/metrics.ts';
+import { connectPredictionCache } from './connect-prediction-cache.ts';
 import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);
@@ -36,6 +37,7 @@ const predictionLog = firehosePredictionLog({
   stream: environment.PREDICTION_STREAM,
   deadlineMs: 20,
 });
+const cache = connectPredictionCache(model, environment.PREDICTION_CACHE, dynamodb);
 
 const errors = (value: number) => ({ [PredictMetrics.errors]: { value, unit: 'Count' as const } });
 
@@ -70,12 +72,21 @@ const versions = new LiveVersions({
 // reported, and tried again for the first request.
 versions.use(async () => undefined).catch(() => undefined);
 
+/** How many rows each part of the cache knew; nothing where the model has none. */
+function cacheFields({ records, sharedCache: shared }: Prediction): object {
+  if (!cache) return {};
+  const count = (outcome: string) => records.filter((record) => record.cache === outcome).length;
+  const [memory, valkey, computed] = ['hit-memory', 'hit-valkey', 'miss'].map(count);
+  return { cache: { memory, valkey, computed, shared } };
+}
+
 function logPrediction(
-  { records }: Prediction,
+  prediction: Prediction,
   outcome: LogOutcome,
   { requestId, durationMs }: { readonly requestId: string; readonly durationMs: number },
 ): void {
   const { late, failed, error } = outcome;
+  const { records } = prediction;
   const [first] = records;
   measure(
     model,
@@ -88,6 +99,7 @@ function logPrediction(
       rows: records.length,
       latencyMs: first?.latencyMs,
       log: { sent: outcome.sent, late, failed },
+      ...cacheFields(prediction),
       ...(error === undefined ? {} : errorFields(error)),
     },
   );
@@ -95,8 +107,8 @@ function logPrediction(
 
 async function answer({ body, requestId }: HttpRequest): Promise<HttpReply> {
   const startedAt = performance.now();
-  const prediction = await versions.use((version) => predict(version, { body, requestId }));
-  const outcome = await predictionLog.put(prediction.records);
+  const prediction = await versions.use((version) => predict(version, { body, requestId }, cache));
+  const [outcome] = await Promise.all([predictionLog.put(prediction.records), prediction.kept]);
   logPrediction(prediction, outcome, { requestId, durationMs: performance.now() - startedAt });
   return { status: 200, body: { ...prediction.reply } };
 }

@@ -3,7 +3,10 @@ import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
 import { LogGroup, LogStream } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { PredictEnvironment } from '../../lambdas/inference/predict.contract.ts';
+import {
+  PredictEnvironment,
+  type PredictionCacheSettings,
+} from '../../lambdas/inference/predict.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
   grantListing,
@@ -11,9 +14,12 @@ import {
   grantRegistry,
   type ModelContext,
 } from '../runtime/model-context.ts';
+import type { SharedCacheAccess } from './shared-cache.ts';
 
 export interface EndpointProps extends ModelContext {
   readonly predictionLogBufferSeconds: number;
+  /** Of a model that asks for a cache, where its environment has one to share. */
+  readonly sharedCache?: SharedCacheAccess;
 }
 
 /** One model's endpoint: the function that answers and the stream that keeps its predictions. */
@@ -37,8 +43,19 @@ export class Endpoint extends Construct {
         REGISTRY_TABLE: registry.tableName,
         ARTIFACTS_BUCKET: artifacts.bucketName,
         PREDICTION_STREAM: log.ref,
+        PREDICTION_CACHE: this.cacheSettings(props),
       },
+      network: props.sharedCache?.elasticache?.network,
     });
+    const elasticache = props.sharedCache?.elasticache;
+    if (elasticache) {
+      this.predict.addToRolePolicy(
+        new PolicyStatement({
+          actions: ['elasticache:Connect'],
+          resources: [elasticache.cacheArn, elasticache.userArn],
+        }),
+      );
+    }
     grantObjects(this.predict, artifacts, ['read'], [`models/${model.name}/`]);
     grantListing(this.predict, artifacts, [`models/${model.name}/`]);
     grantRegistry(this.predict, registry, 'read');
@@ -48,6 +65,19 @@ export class Endpoint extends Construct {
         resources: [log.attrArn],
       }),
     );
+  }
+
+  private cacheSettings({ model, sharedCache }: EndpointProps): string {
+    const { cache } = model.serving;
+    if (!cache) return '';
+    if (!sharedCache) return JSON.stringify(cache satisfies PredictionCacheSettings);
+    const { host, port, elasticache } = sharedCache;
+    const iam = elasticache && { cacheName: elasticache.cacheName, user: elasticache.user };
+    const settings: PredictionCacheSettings = {
+      ...cache,
+      valkey: { host, port, ...(iam ? { iam } : {}) },
+    };
+    return Stack.of(this).toJsonString(settings);
   }
 
   /** predictions/<model>/dt=…/hour=…/: JSON Lines, gathered for some seconds before they are written. */

@@ -1,5 +1,6 @@
 import { Duration, RemovalPolicy, type Size } from 'aws-cdk-lib';
-import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { ISecurityGroup, IVpc } from 'aws-cdk-lib/aws-ec2';
+import { Effect, Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   Architecture,
   Code,
@@ -12,9 +13,16 @@ import type { Construct } from 'constructs';
 import type { z } from 'zod';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { bundleHandler } from './bundle.ts';
+import { explainWildcard } from './waivers.ts';
 
 /** Lambda sets it; every other variable of a contract is the construct's to set. */
 type GivenByLambda = 'LAMBDA_TASK_ROOT';
+
+/** Isolated subnets that a function works in. */
+export interface FunctionNetwork {
+  readonly vpc: IVpc;
+  readonly securityGroup: ISecurityGroup;
+}
 
 export interface HandlerFunctionProps<Contract extends z.ZodObject> {
   /** `<capability>/<verb-noun>` of a file lambdas/….handler.ts. */
@@ -33,7 +41,19 @@ export interface HandlerFunctionProps<Contract extends z.ZodObject> {
   /** Size of /tmp. @default 512 MiB */
   readonly temporaryStorage?: Size;
   readonly cpu?: 'x64' | 'arm64';
+  /** @default Lambda's own, which leads everywhere */
+  readonly network?: FunctionNetwork;
 }
+
+/** What Lambda does in the role's name to give a function its place in a network. */
+const networkInterfaceActions = [
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:UnassignPrivateIpAddresses',
+];
 
 /** A handler as a Lambda function: bundled, with a log group that forgets, on Lambda's Node 24. */
 export class HandlerFunction<Contract extends z.ZodObject> extends LambdaFunction {
@@ -47,6 +67,7 @@ export class HandlerFunction<Contract extends z.ZodObject> extends LambdaFunctio
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
     });
     logGroup.grantWrite(role);
+    if (props.network) letLambdaConnect(role);
     super(scope, id, {
       role,
       logGroup,
@@ -59,6 +80,35 @@ export class HandlerFunction<Contract extends z.ZodObject> extends LambdaFunctio
       layers: props.layers,
       environment: props.environment,
       ephemeralStorageSize: props.temporaryStorage,
+      ...(props.network
+        ? { vpc: props.network.vpc, securityGroups: [props.network.securityGroup] }
+        : {}),
     });
+    if (props.network) keepCodeFromInterfaces(this, role);
   }
+}
+
+function letLambdaConnect(role: Role): void {
+  role.addToPolicy(new PolicyStatement({ actions: networkInterfaceActions, resources: ['*'] }));
+  explainWildcard(
+    role,
+    'Resource::*',
+    'Lambda makes the network interfaces, whose names nobody knows before; the code itself is denied it',
+  );
+}
+
+/** The role is the code's as well, which has no use for network interfaces. */
+function keepCodeFromInterfaces(code: LambdaFunction, role: Role): void {
+  // Not among the role's own policies: the function waits for those, and this one for the function.
+  new Policy(code, 'NoInterfaces', {
+    roles: [role],
+    statements: [
+      new PolicyStatement({
+        effect: Effect.DENY,
+        actions: networkInterfaceActions,
+        resources: ['*'],
+        conditions: { ArnEquals: { 'lambda:SourceFunctionArn': code.functionArn } },
+      }),
+    ],
+  });
 }

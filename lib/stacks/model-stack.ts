@@ -9,6 +9,7 @@ import { DeliverySteps } from '../delivery/delivery-steps.ts';
 import { FeatureSteps } from '../features/feature-steps.ts';
 import { Endpoint } from '../inference/endpoint.ts';
 import type { ModelRoutes } from '../inference/inference-api.ts';
+import type { SharedCacheAccess } from '../inference/shared-cache.ts';
 import { DriftCheck } from '../monitoring/drift-check.ts';
 import { Feedback } from '../monitoring/feedback.ts';
 import { ModelAlarms } from '../monitoring/model-alarms.ts';
@@ -33,6 +34,8 @@ export interface ModelStackProps extends StackProps {
   readonly trainingImages: TrainingImages;
   readonly quietPeriodSeconds: number;
   readonly predictionLogBufferSeconds: number;
+  /** Only of a model that asks for a cache. */
+  readonly sharedCache?: SharedCacheAccess;
   readonly driftCheckMinutes: number;
   readonly alarmPeriodMinutes: number;
   readonly pipelineMemoryMb: number;
@@ -105,6 +108,7 @@ export class ModelStack extends Stack {
     const endpoint = new Endpoint(this, 'Endpoint', {
       ...context,
       predictionLogBufferSeconds: props.predictionLogBufferSeconds,
+      sharedCache: props.sharedCache,
     });
     const feedback = new Feedback(this, 'Feedback', context);
     const { driftCheckMinutes, alarmPeriodMinutes } = props;

@@ -11,6 +11,7 @@ import { AccountStack } from './account-stack.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
 import { MonitoringStack } from './monitoring-stack.ts';
+import { type CachePlace, sharedCaches } from './network-stack.ts';
 import { StateStack } from './state-stack.ts';
 
 /** CDK's behaviours of today; here and not in cdk.json, so that every synthesis has the same. */
@@ -36,6 +37,8 @@ export interface Environment {
   readonly region: string;
   readonly quietPeriodSeconds: number;
   readonly api: CallerAuth;
+  /** Where models that ask for a cache share their answers. */
+  readonly cache: CachePlace;
   readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], TrainingImages>>;
   readonly predictionLogBufferSeconds: number;
   readonly driftCheckMinutes: number;
@@ -82,6 +85,7 @@ export function slipwayApp(
   };
   const ofAccount = new AccountStack(app, 'Slipway-Account', { env: shared.env });
   const state = new StateStack(app, `${prefix}-State`, shared);
+  const sharedCacheOf = sharedCaches(app, environment, models, shared);
   const stacks = models.map((model) => {
     const stack = new ModelStack(app, `${prefix}-Model-${pascalCase(model.name)}`, {
       ...shared,
@@ -91,6 +95,7 @@ export function slipwayApp(
       trainingImages: environment.trainingImages[model.training.trainer],
       quietPeriodSeconds: environment.quietPeriodSeconds,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
+      sharedCache: sharedCacheOf(model),
       driftCheckMinutes: environment.driftCheckMinutes,
       alarmPeriodMinutes: environment.alarmPeriodMinutes,
       pipelineMemoryMb: environment.pipelineMemoryMb,

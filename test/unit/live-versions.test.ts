@@ -40,6 +40,7 @@ class World {
     return {
       model: 'parcel-weight',
       version,
+      identity: { modelSha256: '00', featuresSha256: '00' },
       signature: signature(),
       spec: featureSpec(),
       parse: instancesParser(signature()),
