@@ -4,6 +4,7 @@ import type { Construct } from 'constructs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { CacheNetwork } from '../inference/cache-network.ts';
 import { SharedCache, type SharedCacheAccess } from '../inference/shared-cache.ts';
+import { waive } from '../runtime/waivers.ts';
 
 /** Where an environment's models that ask for a cache share their answers. */
 export type CachePlace =
@@ -29,6 +30,11 @@ export class NetworkStack extends Stack {
     super(scope, id, props);
     this.#zones = props.zones;
     const network = new CacheNetwork(this, 'Network', props);
+    if (props.zones) {
+      for (const subnet of network.vpc.isolatedSubnets) {
+        waive(subnet, 'CloudFormation-Validate::W3010', 'the environment names its zones');
+      }
+    }
     this.cache = new SharedCache(this, 'Cache', { ...props, network });
   }
 

@@ -1,0 +1,414 @@
+import fc from 'fast-check';
+import { describe, expect, test, vi } from 'vitest';
+import { lruPredictionCache } from '../../adapters/lru-prediction-cache.ts';
+import { CircuitBreaker } from '../../core/inference/circuit-breaker.ts';
+import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+import { instancesParser } from '../../core/inference/parse-instances.ts';
+import { PredictionFaultError, predict } from '../../core/inference/predict.ts';
+import { PredictionCache, type SharedCache } from '../../core/inference/prediction-cache.ts';
+import { predictionKeys } from '../../core/inference/prediction-keys.ts';
+import { defineModel } from '../../core/model/define-model.ts';
+import { aModelDefinition } from '../builders/model-definition.ts';
+import { featureSpec, signature } from '../builders/model-version.ts';
+
+const sha256 = fc
+  .uint8Array({ minLength: 32, maxLength: 32 })
+  .map((bytes) => Buffer.from(bytes).toString('hex'));
+const identity = fc.record({ modelSha256: sha256, featuresSha256: sha256 });
+const feature = fc.oneof(fc.float(), fc.constant(Number.NaN), fc.constantFrom(0, 1, -1));
+const bits = (row: readonly number[]) =>
+  Buffer.from(Float32Array.from(row, (value) => (Number.isNaN(value) ? NaN : value)).buffer);
+const keyOf = (of: { modelSha256: string; featuresSha256: string }, row: readonly number[]) =>
+  predictionKeys(of, Float32Array.from(row), 1)[0];
+
+describe('the key of a prediction', () => {
+  test('is the same exactly for the same version and the same row', () => {
+    const rows = fc.array(feature, { minLength: 3, maxLength: 3 });
+    const similar = fc
+      .tuple(identity, rows, fc.nat(2), feature)
+      .map(([of, row, at, value]) => [of, row, row.with(at, value)] as const);
+    fc.assert(
+      fc.property(similar, identity, ([of, row, other], otherVersion) => {
+        expect(keyOf(of, row)).toBe(keyOf({ ...of }, [...row]));
+        expect(keyOf(of, row) === keyOf(of, other)).toBe(bits(row).equals(bits(other)));
+        const swapped = { modelSha256: of.featuresSha256, featuresSha256: of.modelSha256 };
+        for (const version of [otherVersion, swapped]) {
+          const same =
+            version.modelSha256 === of.modelSha256 && version.featuresSha256 === of.featuresSha256;
+          expect(keyOf(version, row) === keyOf(of, row)).toBe(same);
+        }
+        for (const part of ['modelSha256', 'featuresSha256'] as const) {
+          if (otherVersion[part] === of[part]) continue;
+          expect(keyOf({ ...of, [part]: otherVersion[part] }, row)).not.toBe(keyOf(of, row));
+        }
+      }),
+    );
+  });
+
+  test('does not depend on the rows beside it', () => {
+    const matrix = fc.array(fc.tuple(feature, feature), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(identity, matrix, (of, rows) => {
+        const together = predictionKeys(of, Float32Array.from(rows.flat()), rows.length);
+        expect(together).toEqual(rows.map((row) => keyOf(of, row)));
+      }),
+    );
+  });
+
+  test('has one NaN for a missing value, whatever its bits', () => {
+    const odd = new Float32Array(Uint32Array.of(0xffc0_0001, 0x3f80_0000).buffer);
+    const of = { modelSha256: '0a'.repeat(32), featuresSha256: '0b'.repeat(32) };
+    expect(predictionKeys(of, odd, 1)).toEqual([keyOf(of, [Number.NaN, 1])]);
+  });
+});
+
+describe('the circuit breaker', () => {
+  test('opens with the third failure in a row, and not with three in all', () => {
+    const breaker = new CircuitBreaker();
+    expect([breaker.failed(0), breaker.failed(0)]).toEqual([false, false]);
+    breaker.succeeded();
+    expect([breaker.failed(0), breaker.failed(0)]).toEqual([false, false]);
+    expect(breaker.allows(0)).toBe(true);
+    expect(breaker.failed(0)).toBe(true);
+    expect(breaker.allows(0)).toBe(false);
+  });
+
+  const opened = (at: number) => {
+    const breaker = new CircuitBreaker();
+    for (let i = 0; i < 3; i += 1) breaker.failed(at);
+    return breaker;
+  };
+
+  test('lets one call try after a pause, and all when that call succeeded', () => {
+    const breaker = opened(1_000);
+    expect(breaker.allows(5_999)).toBe(false);
+    expect([breaker.allows(6_000), breaker.allows(6_001)]).toEqual([true, false]);
+    breaker.succeeded();
+    expect([breaker.allows(6_002), breaker.allows(6_002)]).toEqual([true, true]);
+  });
+
+  test('opens again with a single failure of the call that tries', () => {
+    const breaker = opened(0);
+    expect(breaker.allows(5_000)).toBe(true);
+    expect(breaker.failed(5_100)).toBe(true);
+    expect([breaker.allows(10_099), breaker.allows(10_100)]).toEqual([false, true]);
+  });
+
+  test('does not wait for ever for a call that never came back, nor on a clock that was set back', () => {
+    const breaker = opened(100_000);
+    expect([breaker.allows(105_000), breaker.allows(110_000)]).toEqual([true, true]);
+    expect(opened(100_000).allows(10_000)).toBe(true);
+  });
+
+  test('whatever happens, never blocks for longer than the pause after the last failure or try', () => {
+    const step = fc.record({
+      wait: fc.nat(4_000),
+      outcome: fc.constantFrom('succeeds', 'fails', 'is lost'),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const breaker = new CircuitBreaker();
+        let now = 0;
+        let last = 0;
+        for (const { wait, outcome } of steps) {
+          now += wait;
+          if (!breaker.allows(now)) {
+            expect(now - last).toBeLessThan(5_000);
+            continue;
+          }
+          last = now;
+          if (outcome === 'succeeds') breaker.succeeded();
+          if (outcome === 'fails') breaker.failed(now);
+        }
+        expect(breaker.allows(now + 5_000)).toBe(true);
+      }),
+    );
+  });
+});
+
+/** A shared cache that does what a test says; the real one is driven in test/integration. */
+class ScriptedCache implements SharedCache {
+  readonly entries = new Map<string, number>();
+  connected = true;
+  asked = 0;
+  disconnects = 0;
+  failure: (() => Promise<never>) | undefined;
+  connecting: () => Promise<void> = async () => {
+    this.connected = true;
+  };
+
+  connect(): Promise<void> {
+    return this.connecting();
+  }
+  async get(keys: readonly string[]) {
+    this.asked += 1;
+    if (this.failure) return this.failure();
+    return keys.map((key) => this.entries.get(key));
+  }
+  async set(predictions: ReadonlyMap<string, number>) {
+    this.asked += 1;
+    if (this.failure) return this.failure();
+    for (const [key, prediction] of predictions) this.entries.set(key, prediction);
+  }
+  disconnect() {
+    this.connected = false;
+    this.disconnects += 1;
+  }
+}
+
+const noMemory = () => ({ get: () => undefined, set: () => undefined });
+const refuse = () => Promise.reject(new Error('refused'));
+const hang = () => new Promise<never>(() => undefined);
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('the cache of a model', () => {
+  const lru = () => lruPredictionCache({ maximumEntries: 10, ttlSeconds: 60 });
+
+  test('looks into memory, then asks for the rest in one go, and remembers what it is told', async () => {
+    const shared = new ScriptedCache();
+    shared.entries.set('b', 2);
+    const cache = new PredictionCache({ memory: lru(), shared });
+    const first = await cache.lookup(['a', 'b', 'a']);
+    expect(first.outcomes).toEqual(['miss', 'hit-valkey', 'miss']);
+    await cache.store(new Map([['a', 1]]), first);
+    expect(shared.entries.get('a')).toBe(1);
+    const asked = shared.asked;
+    const second = await cache.lookup(['a', 'b']);
+    expect(second).toMatchObject({ outcomes: ['hit-memory', 'hit-memory'], shared: undefined });
+    expect(shared.asked).toBe(asked);
+  });
+
+  test('without one to share keeps its own', async () => {
+    const cache = new PredictionCache({ memory: lru() });
+    cache.warm();
+    const lookup = await cache.lookup(['a']);
+    await cache.store(new Map([['a', 1]]), lookup);
+    expect(await cache.lookup(['a'])).toMatchObject({ outcomes: ['hit-memory'] });
+  });
+
+  test.each([
+    ['refuses', refuse, 'failed'],
+    ['hangs', hang, 'late'],
+  ] as const)(
+    'goes on without a shared cache that %s, and leaves it alone after three times',
+    async (_, failure, outcome) => {
+      const shared = new ScriptedCache();
+      shared.failure = failure;
+      const reasons: unknown[] = [];
+      const onOpen = (reason: unknown) => reasons.push(reason);
+      const cache = new PredictionCache({ memory: noMemory(), shared, onOpen, now: () => 0 });
+      const outcomes = [];
+      for (let i = 0; i < 5; i += 1) {
+        const lookup = await cache.lookup(['a']);
+        outcomes.push(lookup.shared);
+        expect(lookup.outcomes).toEqual(['miss']);
+        await cache.store(new Map([['a', 1]]), lookup);
+      }
+      expect(outcomes).toEqual([outcome, outcome, outcome, 'left alone', 'left alone']);
+      expect(shared).toMatchObject({ asked: 3, disconnects: 1 });
+      expect(reasons).toHaveLength(1);
+    },
+  );
+
+  test('waits for an answer no longer than its budget', async () => {
+    vi.useFakeTimers();
+    try {
+      const shared = new ScriptedCache();
+      shared.failure = hang;
+      const cache = new PredictionCache({ memory: noMemory(), shared, budgetMs: 5 });
+      let settled = false;
+      const lookup = cache.lookup(['a']).finally(() => {
+        settled = true;
+      });
+      await vi.advanceTimersByTimeAsync(4);
+      expect(settled).toBe(false);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(settled).toBe(true);
+      expect((await lookup).shared).toBe('late');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('never waits for a connection: the next request has it', async () => {
+    const shared = new ScriptedCache();
+    shared.connected = false;
+    shared.entries.set('a', 1);
+    let connect: () => void = () => undefined;
+    shared.connecting = () =>
+      new Promise<void>((resolve) => {
+        connect = () => {
+          shared.connected = true;
+          resolve();
+        };
+      });
+    const cache = new PredictionCache({ memory: noMemory(), shared });
+    for (let i = 0; i < 5; i += 1) {
+      expect(await cache.lookup(['a'])).toMatchObject({ shared: 'connecting' });
+    }
+    connect();
+    await settle();
+    expect(await cache.lookup(['a'])).toMatchObject({ outcomes: ['hit-valkey'] });
+  });
+
+  test('comes back to a shared cache that answers again, over a new connection', async () => {
+    const shared = new ScriptedCache();
+    shared.failure = refuse;
+    let now = 0;
+    const cache = new PredictionCache({ memory: noMemory(), shared, now: () => now });
+    for (let i = 0; i < 3; i += 1) await cache.lookup(['a']);
+    shared.connecting = refuse;
+    now = 5_000;
+    expect((await cache.lookup(['a'])).shared).toBe('connecting');
+    await settle();
+    expect((await cache.lookup(['a'])).shared).toBe('left alone');
+    shared.failure = undefined;
+    shared.entries.set('a', 1);
+    shared.connecting = async () => {
+      shared.connected = true;
+    };
+    now = 10_000;
+    expect((await cache.lookup(['a'])).shared).toBe('connecting');
+    await settle();
+    expect(await cache.lookup(['a'])).toMatchObject({ outcomes: ['hit-valkey'] });
+  });
+
+  test('does not ask for more rows than a budget is enough for', async () => {
+    const shared = new ScriptedCache();
+    const cache = new PredictionCache({ memory: noMemory(), shared });
+    const keys = Array.from({ length: 129 }, (_, row) => `key-${row}`);
+    expect((await cache.lookup(keys)).shared).toBe('too many');
+    expect((await cache.lookup(keys.slice(1))).shared).toBe('answered');
+  });
+
+  test('in memory forgets what is old and what was not used', () => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    try {
+      const memory = lruPredictionCache({ maximumEntries: 2, ttlSeconds: 60 });
+      memory.set('a', 1);
+      memory.set('b', 2);
+      memory.get('a');
+      memory.set('c', 3);
+      expect(['a', 'b', 'c'].map(memory.get)).toEqual([1, undefined, 3]);
+      vi.setSystemTime(1_000_000 + 60_001);
+      expect(['a', 'b', 'c'].map(memory.get)).toEqual([undefined, undefined, undefined]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('a request to a model with a cache', () => {
+  /** Twice the length, or the length alone where there are no items; it counts what it computes. */
+  class Doubling {
+    computed: number[][] = [];
+    answer = (length: number, items: number) => (Number.isNaN(items) ? length : 2 * length);
+
+    version(number = 1, hash = 'aa'): LoadedVersion {
+      return {
+        model: 'parcel-weight',
+        version: number,
+        identity: { modelSha256: hash.repeat(32), featuresSha256: 'bb'.repeat(32) },
+        signature: signature(),
+        spec: featureSpec(),
+        parse: instancesParser(signature()),
+        session: {
+          run: async (features, rows) => {
+            const matrix = Array.from({ length: rows }, (_, row) => [
+              features[row * 2] ?? 0,
+              features[row * 2 + 1] ?? 0,
+            ]);
+            this.computed.push(...matrix);
+            return Float32Array.from(matrix, ([length = 0, items = 0]) =>
+              this.answer(length, items),
+            );
+          },
+          release: async () => undefined,
+        },
+      };
+    }
+  }
+  const memoryCache = () =>
+    new PredictionCache({ memory: lruPredictionCache({ maximumEntries: 99, ttlSeconds: 60 }) });
+  const ask = (version: LoadedVersion, cache: PredictionCache | undefined, instances: object[]) =>
+    predict(version, { body: JSON.stringify({ instances }), requestId: 'r' }, cache);
+
+  test('computes each different row once, and answers each with an id and a record of its own', async () => {
+    const graph = new Doubling();
+    const cache = memoryCache();
+    const rows = [{ length: 1, items: 1 }, { length: 2 }, { items: 1, length: 1 }];
+    const first = await ask(graph.version(), cache, rows);
+    expect(first.reply.predictions).toEqual([2, 2, 2]);
+    expect(graph.computed).toHaveLength(2);
+    const second = await ask(graph.version(), cache, [{ length: 3 }, ...rows]);
+    expect(second.reply.predictions).toEqual([3, 2, 2, 2]);
+    expect(graph.computed).toHaveLength(3);
+    expect(first.records.map(({ cache }) => cache)).toEqual(['miss', 'miss', 'miss']);
+    expect(second.records.map(({ cache }) => cache)).toEqual([
+      'miss',
+      'hit-memory',
+      'hit-memory',
+      'hit-memory',
+    ]);
+    const ids = [...first.records, ...second.records].map(({ predictionId }) => predictionId);
+    expect(new Set(ids).size).toBe(7);
+  });
+
+  test('is answered as without one, whatever was asked before', async () => {
+    const row = fc.record(
+      { length: fc.integer({ min: 0, max: 3 }), items: fc.integer({ min: 0, max: 2 }) },
+      { requiredKeys: ['length'] },
+    );
+    const requests = fc.array(
+      fc.tuple(fc.constantFrom('aa', 'cc'), fc.array(row, { minLength: 1, maxLength: 6 })),
+      { maxLength: 8 },
+    );
+    await fc.assert(
+      fc.asyncProperty(requests, async (asked) => {
+        const cache = memoryCache();
+        for (const [hash, instances] of asked) {
+          const graph = new Doubling();
+          if (hash === 'cc') graph.answer = (length) => -length;
+          const cached = await ask(graph.version(1, hash), cache, instances);
+          const plain = await ask(graph.version(1, hash), undefined, instances);
+          expect(cached.reply.predictions).toEqual(plain.reply.predictions);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('keeps nothing of an answer that is none', async () => {
+    const graph = new Doubling();
+    const shared = new ScriptedCache();
+    const cache = new PredictionCache({ memory: noMemory(), shared });
+    graph.answer = () => Number.NaN;
+    await expect(ask(graph.version(), cache, [{ length: 1 }])).rejects.toThrow(
+      PredictionFaultError,
+    );
+    expect(shared.entries.size).toBe(0);
+  });
+
+  test('leaves no trace in the records of a model without a cache', async () => {
+    const { records } = await ask(new Doubling().version(), undefined, [{ length: 1 }]);
+    expect(records[0]).not.toHaveProperty('cache');
+  });
+});
+
+describe('serving.cache of a model', () => {
+  const serving = (cache: object) =>
+    defineModel(aModelDefinition({ serving: { target: 'lambda', cache } })).serving.cache;
+
+  test('is off unless a model asks, and has defaults where it does', () => {
+    expect(defineModel(aModelDefinition()).serving).not.toHaveProperty('cache');
+    expect(serving({})).toEqual({ ttlSeconds: 3_600, maximumEntries: 10_000 });
+  });
+
+  test.each([
+    [{ ttlSeconds: 0 }, 'serving.cache.ttlSeconds'],
+    [{ maximumEntries: 100_001 }, 'serving.cache.maximumEntries'],
+    [{ ttl: 5 }, 'serving.cache'],
+  ])('refuses %j and says where', (cache, path) => {
+    expect(() => serving(cache)).toThrow(path);
+  });
+});
