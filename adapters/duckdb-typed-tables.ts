@@ -293,6 +293,39 @@ export async function findBrokenCells(
   return findings;
 }
 
+/** Some columns of the rows that break none of the rules, a few thousand rows at a time. */
+export async function* unbrokenRows(
+  database: DuckdbDatabase,
+  table: TypedTable,
+  rules: readonly CellRule[],
+  columns: Columns,
+): AsyncGenerator<{
+  readonly rows: number;
+  /** Of each row in the file, from 1 on. */
+  readonly numbers: readonly number[];
+  readonly columns: RawColumns;
+}> {
+  const wanted = Object.keys(columns);
+  const select = wanted.map((name) => `, ${valueColumn(name)}`).join('');
+  const right = rules.map((rule) => `NOT coalesce(${broken(rule, columns[rule.column])}, false)`);
+  // A line that is no row has no value and yet nothing wrong with it.
+  const isRow = wanted.map(
+    (name) => `${problemColumn(name)} <> 0 OR ${valueColumn(name)} IS NOT NULL`,
+  );
+  const query = `SELECT n${select} FROM ${table.name}
+    WHERE ${[`(${isRow.join(' OR ')})`, ...right].join(' AND ')} ORDER BY n`;
+  for await (const chunk of database.chunks(query)) {
+    const [numbers = [], ...values] = chunk.columns;
+    yield {
+      rows: chunk.rows,
+      numbers: numbers.map((n) => table.rowInFile(Number(n))),
+      columns: Object.fromEntries(
+        wanted.map((name, i) => [name, (values[i] ?? []) as readonly RawValue[]]),
+      ),
+    };
+  }
+}
+
 /** Some columns of a table's rows in their order, a few thousand rows at a time. */
 export async function* typedColumns(
   database: DuckdbDatabase,

@@ -1,6 +1,10 @@
-import type { z } from 'zod';
+import { z } from 'zod';
+import { canonicalJson } from '../canonical-json.ts';
 import { LabelRecord, PredictionRecord } from '../inference/prediction-record.ts';
+import type { ModelDefinition } from '../model/define-model.ts';
+import { parsedRecord } from './count-window.ts';
 import type { LogHour, TimeWindow } from './log-window.ts';
+import { trainingRowOf, whyNotTrainedOn } from './training-rows.ts';
 
 /** A prediction that turned out: one line of labelled/<model>/dt=…/hour=….jsonl. */
 export const LabelledPrediction = PredictionRecord.pick({
@@ -8,7 +12,11 @@ export const LabelledPrediction = PredictionRecord.pick({
   version: true,
   predictedAt: true,
   prediction: true,
-}).extend({ label: LabelRecord.shape.label });
+}).extend({
+  label: LabelRecord.shape.label,
+  /** Whether it is a row of landing too. */
+  isTrainedOn: z.boolean(),
+});
 export type LabelledPrediction = z.infer<typeof LabelledPrediction>;
 
 export const labelledPrefix = (model: string): string => `labelled/${model}/`;
@@ -29,4 +37,33 @@ export function* labelledIn(
     const { predictedAt } = labelled;
     if (labelled.version === version && predictedAt >= first && predictedAt < end) yield labelled;
   }
+}
+
+/** An hour's labelled predictions, as they are kept and as rows to train on: JSON Lines. */
+export interface LabelledHour {
+  readonly predictions: string;
+  readonly trainingRows: string;
+  /** How many of the latter. */
+  readonly rows: number;
+}
+
+/** Makes what writes a labelled prediction down, as a line each; undefined where the log's line is no record. */
+export function labelledLines(definition: ModelDefinition) {
+  const why = whyNotTrainedOn(definition);
+  const rowOf = trainingRowOf(definition);
+  return (line: string, label: LabelledPrediction['label']) => {
+    const record = parsedRecord(line);
+    if (!record) return undefined;
+    const { predictionId, version, predictedAt, prediction } = record;
+    const row = why === undefined ? rowOf(record.inputs, label) : undefined;
+    const isTrainedOn = row !== undefined;
+    const kept: LabelledPrediction = {
+      ...{ predictionId, version, predictedAt, prediction },
+      ...{ label, isTrainedOn },
+    };
+    return {
+      prediction: `${canonicalJson(kept)}\n`,
+      trainingRow: row ? `${canonicalJson(row)}\n` : '',
+    };
+  };
 }

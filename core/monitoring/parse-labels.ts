@@ -9,6 +9,7 @@ import {
 import { predictionOrigin } from '../inference/prediction-id.ts';
 import type { LabelRecord } from '../inference/prediction-record.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
+import { labelColumn } from './label-column.ts';
 
 /** Labels of one request. */
 export const maximumLabels = 10_000;
@@ -54,9 +55,9 @@ function checkSubject(definition: ModelDefinition): Check {
   };
 }
 
-function checkLabel({ data }: ModelDefinition): Check {
-  const column = data.columns[data.label];
-  const check = column ? valueCheck({ ...column, nullable: false }) : () => undefined;
+function checkLabel(definition: ModelDefinition): Check {
+  const { data } = definition;
+  const check = valueCheck(labelColumn(definition));
   return (item) => {
     if (!Object.hasOwn(item, 'label'))
       return `label: is missing; send what ${data.label} turned out`;
