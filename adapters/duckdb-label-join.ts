@@ -39,11 +39,11 @@ function insertPredictions(
       ? 'NULL'
       : typedValue('timestamp', 'json', `json_extract(line, ${sqlText(`$.inputs.${eventTime}`)})`)
           .value;
-  const made = typedValue('timestamp', 'text', 'at').value;
+  const made = typedValue('timestamp', 'text', 'made_at').value;
   return `INSERT INTO predictions
-    SELECT ${at.hour}, ${at.file}, n, id, at, made, coalesce(own, made), entity, line
+    SELECT ${at.hour}, ${at.file}, n, id, made_at, made, coalesce(own, made), entity, line
     FROM (SELECT *, ${made} AS made FROM (
-      SELECT n, line, ${extracted[0]} AS id, ${extracted[1]} AS model, ${extracted[2]} AS at,
+      SELECT n, line, ${extracted[0]} AS id, ${extracted[1]} AS model, ${extracted[2]} AS made_at,
         ${extracted[3]} AS entity, ${own} AS own
       FROM (SELECT row_number() OVER () AS n, CASE WHEN json_valid(line) THEN line END AS line
         FROM read_csv(${sqlText(path)}, columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
@@ -62,7 +62,7 @@ const matches = `CREATE TABLE matches AS
   UNION ALL
   SELECT file, n, id FROM (
     SELECT l.file, l.n, p.id FROM labels l JOIN known p ON p.entity = l.entity
-    WHERE l.prediction_id IS NULL AND p.at <= l.received_at
+    WHERE l.prediction_id IS NULL AND p.made_at <= l.received_at
       AND (l.event_time IS NULL OR p.as_of <= l.event_time)
     QUALIFY row_number() OVER (PARTITION BY l.file, l.n
       ORDER BY CASE WHEN l.event_time IS NULL THEN p.made ELSE p.as_of END DESC, p.made DESC, p.id DESC) = 1)`;
@@ -86,7 +86,7 @@ export async function labelJoin(
   await database.run(`CREATE TABLE labels (file INTEGER, name VARCHAR, n INTEGER, prediction_id VARCHAR,
     entity VARCHAR, event_time DOUBLE, label VARCHAR, received_at VARCHAR)`);
   await database.run(`CREATE TABLE predictions (hour INTEGER, file INTEGER, n BIGINT, id VARCHAR,
-    at VARCHAR, made DOUBLE, as_of DOUBLE, entity VARCHAR, line VARCHAR)`);
+    made_at VARCHAR, made DOUBLE, as_of DOUBLE, entity VARCHAR, line VARCHAR)`);
   await database.run(
     `CREATE VIEW wanted_ids AS SELECT DISTINCT prediction_id FROM labels WHERE prediction_id IS NOT NULL`,
   );

@@ -91,7 +91,8 @@ function hashing(): { through: Transform; result: () => ContentHash } {
   return { through, result: () => ({ sha256: hash.digest('hex'), bytes }) };
 }
 
-async function hashFile(path: string): Promise<ContentHash> {
+/** Hash and size of a local file. */
+export async function hashFile(path: string): Promise<ContentHash> {
   const { through, result } = hashing();
   await pipeline(createReadStream(path), through.resume());
   return result();

@@ -30,16 +30,17 @@ export interface Dropped {
   readonly bytes: number;
 }
 
-/** Uploads files to a model's landing folder; S3 checks each one's SHA-256. */
+/** Uploads files, to a model's landing folder unless told otherwise; S3 checks each one's SHA-256. */
 export async function uploadFiles(
   data: S3Objects,
   model: string,
   files: readonly string[],
   terminal: Pick<Terminal, 'note'>,
+  keyOf = async (file: string): Promise<string> => `landing/${model}/${basename(file)}`,
 ): Promise<Dropped[]> {
   const dropped: Dropped[] = [];
   for (const file of files) {
-    const key = `landing/${model}/${basename(file)}`;
+    const key = await keyOf(file);
     const startedAt = performance.now();
     const { sha256, bytes } = await withProgress(terminal, `uploading ${basename(file)}`, () =>
       data.upload(file, key),

@@ -3,6 +3,7 @@ import { CommandError, describeError, exitCodes } from './command-error.ts';
 import { demoCommand } from './commands/demo.ts';
 import { driftCommand } from './commands/drift.ts';
 import { dropCommand } from './commands/drop.ts';
+import { labelsCommand } from './commands/labels.ts';
 import { lineageCommand } from './commands/lineage.ts';
 import { liveCommand } from './commands/live.ts';
 import { localCommand } from './commands/local.ts';
@@ -55,6 +56,7 @@ export function program(): Command {
     liveCommand,
     predictCommand,
     lineageCommand,
+    labelsCommand,
     driftCommand,
     tokenCommand,
   ];

@@ -12,6 +12,7 @@ import type { ModelRoutes } from '../inference/inference-api.ts';
 import type { SharedCacheAccess } from '../inference/shared-cache.ts';
 import { DriftCheck } from '../monitoring/drift-check.ts';
 import { Feedback } from '../monitoring/feedback.ts';
+import { LabelJoining } from '../monitoring/label-joining.ts';
 import { ModelAlarms } from '../monitoring/model-alarms.ts';
 import { Notifications } from '../monitoring/notifications.ts';
 import { RegistrySteps } from '../registry/registry-steps.ts';
@@ -111,6 +112,11 @@ export class ModelStack extends Stack {
       sharedCache: props.sharedCache,
     });
     const feedback = new Feedback(this, 'Feedback', context);
+    new LabelJoining(this, 'Labels', {
+      ...context,
+      predictionLogBufferSeconds: props.predictionLogBufferSeconds,
+      driftCheckMinutes: props.driftCheckMinutes,
+    });
     const { driftCheckMinutes, alarmPeriodMinutes } = props;
     new DriftCheck(this, 'Drift', { ...context, driftCheckMinutes });
     new ModelAlarms(this, 'Alarms', {
