@@ -24,8 +24,13 @@ describe('what could not be handled', () => {
   const [queueId = ''] = Object.keys(state.findResources('AWS::SQS::Queue'));
 
   it('waits in one queue of the environment, and one alarm pages', () => {
-    for (const template of [flightDelay, churn, api]) {
-      template.resourceCountIs('AWS::SQS::Queue', 0);
+    api.resourceCountIs('AWS::SQS::Queue', 0);
+    for (const template of [flightDelay, churn]) {
+      const queues = Object.values(template.findResources('AWS::SQS::Queue'));
+      for (const { Properties } of queues) {
+        expect(JSON.stringify(Properties.RedrivePolicy)).toContain(queueId);
+        expect(Properties.RedrivePolicy.maxReceiveCount).toBe(3);
+      }
     }
     state.resourceCountIs('AWS::SQS::Queue', 1);
     const [alarm, ...others] = alarmsOf(state);
@@ -303,5 +308,47 @@ describe('drift of a model', () => {
     const text = JSON.stringify(statements);
     expect(text).toContain('reports/flight-delay/drift/*');
     expect(text).toContain('predictions/flight-delay/*');
+  });
+});
+
+describe('labels of a model', () => {
+  const policies = Object.entries(flightDelay.findResources('AWS::IAM::Policy'));
+  const [, policy] = policies.find(([id]) => id.startsWith('LabelsJoinLabelsRole')) ?? [];
+  const statements: { Action: string | string[]; Resource: unknown }[] =
+    policy?.['Properties'].PolicyDocument.Statement;
+
+  it('are gathered as long as the prediction log is, and tried again with every drift check', () => {
+    flightDelay.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      EventSourceArn: { 'Fn::GetAtt': [Match.stringLikeRegexp('LabelsArrived'), 'Arn'] },
+      BatchSize: 1_000,
+      MaximumBatchingWindowInSeconds: 300,
+    });
+    const target = [
+      Match.objectLike({
+        Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('LabelsArrived'), 'Arn'] },
+        DeadLetterConfig: Match.anyValue(),
+      }),
+    ];
+    flightDelay.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: Match.objectLike({
+        detail: Match.objectLike({ object: { key: [{ prefix: 'labels/flight-delay/' }] } }),
+      }),
+      Targets: target,
+    });
+    flightDelay.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(1 hour)',
+      Targets: target,
+    });
+  });
+
+  it('are joined with no right on what people drop', () => {
+    const deletes = statements.filter(({ Action }) => [Action].flat().includes('s3:DeleteObject'));
+    expect(deletes).toHaveLength(1);
+    expect(JSON.stringify(deletes)).toContain('landing/flight-delay/labelled/*');
+    for (const { Action, Resource } of statements) {
+      if (!JSON.stringify(Resource).includes('landing/')) continue;
+      expect([Action].flat()).not.toContain('s3:GetObject');
+      expect(JSON.stringify(Resource)).not.toContain('landing/flight-delay/*');
+    }
   });
 });

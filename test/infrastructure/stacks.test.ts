@@ -99,6 +99,7 @@ describe('an environment', () => {
       expect.stringContaining('ValidateSnapshot'),
       expect.stringContaining('BuildFeatures'),
       expect.stringContaining('EvaluateCandidate'),
+      expect.stringContaining('JoinLabels'),
     ]);
   });
 
