@@ -96,7 +96,7 @@ describe('the command line', () => {
   it('has the commands that the platform promises', () => {
     expect(commands.map((command) => command.name()).sort()).toEqual(
       [
-        'demo drift drop lineage live local logs',
+        'demo drift drop labels lineage live local logs',
         'models predict retry status token train',
       ].flatMap((line) => line.split(' ')),
     );
