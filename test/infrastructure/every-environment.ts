@@ -15,7 +15,13 @@ export interface Resource {
   readonly Type: string;
   // biome-ignore lint/suspicious/noExplicitAny: a template is what CloudFormation takes
   readonly Properties?: any;
-  readonly Metadata?: Readonly<Record<string, string>>;
+}
+
+export interface Waivers {
+  /** The resource that it is about. */
+  readonly logicalId: string;
+  /** Rule → reason. */
+  readonly rules: Readonly<Record<string, string>>;
 }
 
 export interface StackTemplate {
@@ -23,8 +29,8 @@ export interface StackTemplate {
   readonly name: string;
   readonly file: string;
   readonly Resources: Readonly<Record<string, Resource>>;
-  /** Construct's path → rule → reason, of what was waived. */
-  readonly waivers: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** What was waived. */
+  readonly waivers: readonly Waivers[];
 }
 
 export const models = [
@@ -42,20 +48,22 @@ interface Entry {
   readonly data: unknown;
 }
 
-function waiversIn(file: string): StackTemplate['waivers'] {
+function waiversIn(file: string): readonly Waivers[] {
   const metadata: Record<string, Entry[]> = JSON.parse(readFileSync(file, 'utf8'));
-  const waivers = new Map<string, Map<string, string>>();
-  for (const [path, entries] of Object.entries(metadata)) {
-    for (const { type, data } of entries) {
-      if (type !== 'aws:cdk:acknowledged-rules') continue;
-      const rules = waivers.get(path) ?? new Map<string, string>();
-      for (const [rule, reason] of Object.entries(data as Record<string, string>)) {
-        rules.set(rule.replace('Annotation::', ''), reason);
-      }
-      waivers.set(path, rules);
-    }
-  }
-  return waivers;
+  const entriesAt = (path: string, type: string) =>
+    (metadata[path] ?? []).filter((entry) => entry.type === type).map(({ data }) => data);
+  return Object.keys(metadata).flatMap((path) =>
+    entriesAt(path, 'aws:cdk:acknowledged-rules').map((rules) => {
+      const [logicalId] = [path, `${path}/Resource`].flatMap((at) =>
+        entriesAt(at, 'aws:cdk:logicalId'),
+      );
+      const named = Object.entries(rules as object).map(([rule, reason]) => [
+        rule.replace('Annotation::', ''),
+        reason,
+      ]);
+      return { logicalId: String(logicalId), rules: Object.fromEntries(named) };
+    }),
+  );
 }
 
 const made = new Map<EnvironmentName, readonly StackTemplate[]>();

@@ -22,7 +22,7 @@ const alwaysOn = [
   'AWS::ElasticLoadBalancingV2::LoadBalancer',
 ];
 
-describe.each(['dev', 'prod'] as const)('the stacks of %s', (environment) => {
+describe.each(['dev', 'staging', 'prod'] as const)('the stacks of %s', (environment) => {
   const synthesis = synthesise(environment);
   const { state, flightDelay, churn, api, monitoring } = synthesis;
   const templates = [state, flightDelay, churn, api, monitoring];
