@@ -16,6 +16,8 @@ export interface ApiClient {
   readonly baseUrl: string;
   /** Sends JSON text; resolves whatever the status. */
   post(path: string, body: string): Promise<ApiReply>;
+  /** Resolves whatever the status. */
+  get(path: string): Promise<ApiReply>;
 }
 
 /** The address callers use; the laptop cloud answers on its own port for the API's host name. */
@@ -55,7 +57,8 @@ export async function laptopToken(
 export const scopesOf = (models: readonly string[]): string[] =>
   models.flatMap((model) => [`${model}:predict`, `${model}:feedback`]);
 
-type Authorize = (url: URL, body: string) => Promise<Record<string, string>>;
+type Method = 'GET' | 'POST';
+type Authorize = (method: Method, url: URL, body?: string) => Promise<Record<string, string>>;
 
 async function bearer(deployment: Deployment): Promise<Authorize> {
   const { laptop, models } = deployment;
@@ -77,14 +80,14 @@ function signed(): Authorize {
     credentials: config.credentials,
     sha256: Sha256,
   });
-  return async (url, body) => {
+  return async (method, url, body) => {
     const request = await signer.sign({
-      method: 'POST',
+      method,
       protocol: url.protocol,
       hostname: url.hostname,
       path: url.pathname,
       headers: { host: url.host, 'content-type': 'application/json' },
-      body,
+      ...(body !== undefined && { body }),
     });
     const { host, ...headers } = request.headers;
     return headers;
@@ -104,20 +107,22 @@ export async function openApi(deployment: Deployment): Promise<ApiClient> {
   const baseUrl = baseUrlOf(deployment);
   const authorize =
     deployment.parameter('api-auth') === 'iam' ? signed() : await bearer(deployment);
+  const ask = async (method: Method, path: string, body?: string): Promise<ApiReply> => {
+    const url = new URL(`${baseUrl}${path}`);
+    const reply = await fetch(url, {
+      method,
+      headers: { 'content-type': 'application/json', ...(await authorize(method, url, body)) },
+      ...(body !== undefined && { body }),
+    });
+    return {
+      status: reply.status,
+      body: parsed(await reply.text()),
+      headers: reply.headers,
+    };
+  };
   return {
     baseUrl,
-    async post(path, body) {
-      const url = new URL(`${baseUrl}${path}`);
-      const reply = await fetch(url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...(await authorize(url, body)) },
-        body,
-      });
-      return {
-        status: reply.status,
-        body: parsed(await reply.text()),
-        headers: reply.headers,
-      };
-    },
+    post: (path, body) => ask('POST', path, body),
+    get: (path) => ask('GET', path),
   };
 }

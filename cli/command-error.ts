@@ -5,6 +5,7 @@ export const exitCodes = {
   usage: 2,
   rejected: 3,
   quarantined: 4,
+  awaitingApproval: 5,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 

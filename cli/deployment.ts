@@ -2,6 +2,7 @@ import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import { dynamodbLedger } from '../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../adapters/dynamodb-registry.ts';
 import { dynamodbRunLock } from '../adapters/dynamodb-run-lock.ts';
+import { dynamodbVersionHealth } from '../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../adapters/s3-objects.ts';
 import { CommandError, usageError } from './command-error.ts';
 import { chooseLaptop, type RunningLaptop, runningLaptops } from './laptop-file.ts';
@@ -78,6 +79,7 @@ export async function openDeployment(target: Target) {
     models,
     registry: dynamodbRegistry({ tableName }),
     ledger: dynamodbLedger({ tableName }),
+    health: dynamodbVersionHealth({ tableName }),
     runLock: dynamodbRunLock({ tableName }),
     data: s3Objects({ bucket: parameter('data-bucket') }),
     artifacts: s3Objects({ bucket: parameter('artifacts-bucket') }),

@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { CommandError, describeError, exitCodes } from './command-error.ts';
+import { approveCommand } from './commands/approve.ts';
 import { demoCommand } from './commands/demo.ts';
+import { downloadCommand } from './commands/download.ts';
 import { driftCommand } from './commands/drift.ts';
 import { dropCommand } from './commands/drop.ts';
 import { labelsCommand } from './commands/labels.ts';
@@ -10,7 +12,10 @@ import { localCommand } from './commands/local.ts';
 import { logsCommand } from './commands/logs.ts';
 import { modelsCommand } from './commands/models.ts';
 import { predictCommand } from './commands/predict.ts';
+import { rejectCommand } from './commands/reject.ts';
+import { retireCommand } from './commands/retire.ts';
 import { retryCommand } from './commands/retry.ts';
+import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
 import { trainCommand } from './commands/train.ts';
@@ -21,8 +26,9 @@ Exit codes:
      files that went to quarantine meanwhile are listed, with --json under quarantine
   ${exitCodes.failed}  failed; with --wait: the run failed, or there was no data
   ${exitCodes.usage}  wrong command line, or there is no such model, run, version or environment
-  ${exitCodes.rejected}  with --wait: the new version was refused
+  ${exitCodes.rejected}  with --wait: the new version was refused; approve: its gate had refused it; rollback: no version served healthily
   ${exitCodes.quarantined}  with --wait: files were invalid and went to quarantine, and the rest was nothing new
+  ${exitCodes.awaitingApproval}  with --wait: the new version is staged and waits for approval
 
 Environment variables:
   SLIPWAY_CLOUD   port of the laptop cloud to talk to, where several are running
@@ -54,8 +60,13 @@ export function program(): Command {
     retryCommand,
     modelsCommand,
     liveCommand,
+    approveCommand,
+    rejectCommand,
+    rollbackCommand,
+    retireCommand,
     predictCommand,
     lineageCommand,
+    downloadCommand,
     labelsCommand,
     driftCommand,
     tokenCommand,

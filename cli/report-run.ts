@@ -1,6 +1,7 @@
 import type { Run } from '../core/registry/records.ts';
 import { type ExitCode, exitCodes } from './command-error.ts';
 import type { Deployment } from './deployment.ts';
+import { approvalAdvice } from './describe-ledger.ts';
 import { followRun } from './follow-run.ts';
 import { describeQuarantined, readQuarantined } from './quarantined-files.ts';
 import {
@@ -13,11 +14,13 @@ import {
 } from './runs.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What to do about a run that failed. */
+/** What to do about a run that failed, or that waits for a person. */
 const adviceFor = (run: Run): string[] =>
   failedStatuses.has(run.status)
     ? [`  \`slipway logs ${run.runId}\` shows why; \`slipway retry ${run.runId}\` goes on there`]
-    : [];
+    : run.outcome === 'awaiting_approval' && run.version !== undefined
+      ? approvalAdvice(run.model, run.version)
+      : [];
 
 /** Says what became of a request for a run, and follows the run if asked to. */
 export async function reportRun(

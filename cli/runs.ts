@@ -77,6 +77,7 @@ export function exitCodeOf(run: Run): ExitCode {
   if (run.status !== 'SUCCEEDED') return exitCodes.failed;
   if (run.outcome === 'rejected') return exitCodes.rejected;
   if (run.outcome === 'quarantined') return exitCodes.quarantined;
+  if (run.outcome === 'awaiting_approval') return exitCodes.awaitingApproval;
   return run.outcome === 'no_data' ? exitCodes.failed : exitCodes.done;
 }
 

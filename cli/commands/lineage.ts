@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { predictionOrigin } from '../../core/inference/prediction-id.ts';
-import { ModelVersionNotFoundError } from '../../core/registry/errors.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, exitCodes, usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
 import { drawTree, lineageTree, neighbourhood, type Verified, verifyLineage } from '../lineage.ts';
+import { findVersion } from '../operator.ts';
 import { styled } from '../terminal.ts';
 
 interface Options extends Common {
@@ -26,7 +26,7 @@ export function versionNamed(model: string, subject: string): number {
   throw usageError(`that prediction is one of ${origin.model}, not of ${model}`);
 }
 
-async function findVersion(
+async function versionOf(
   { ledger, registry }: Deployment,
   model: string,
   subject: string | undefined,
@@ -38,12 +38,7 @@ async function findVersion(
       `no version of ${model} is live; name one (\`slipway models\` lists them)`,
     );
   }
-  try {
-    return await registry.getVersion(model, version);
-  } catch (error) {
-    if (error instanceof ModelVersionNotFoundError) throw usageError(error.message);
-    throw error;
-  }
+  return findVersion(registry, model, version);
 }
 
 function verdict(verified: readonly Verified[] | undefined): string[] {
@@ -70,7 +65,7 @@ export const lineageCommand = (): Command =>
     .action((name: string, subject: string | undefined, options: Options) =>
       run(options, async ({ deployment, terminal }) => {
         const model = deployment.model(name).name;
-        const version = await findVersion(deployment, model, subject);
+        const version = await versionOf(deployment, model, subject);
         const around = await neighbourhood(deployment, version);
         const verified = options.verify
           ? await verifyLineage(deployment, version, terminal)

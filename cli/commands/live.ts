@@ -2,9 +2,12 @@ import type { Command } from 'commander';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
+import { because, deed } from '../describe-ledger.ts';
+import { columns } from '../terminal.ts';
 
 interface Options extends Common {
   readonly at?: string;
+  readonly history: boolean;
 }
 
 /** An instant as ISO 8601 in UTC; a time without a zone is UTC. @throws CommandError */
@@ -16,42 +19,76 @@ export function parseInstant(text: string): string {
 }
 
 /** The version that is live, or was at an instant, with the ledger's entry that made it so. */
-async function liveVersion({ ledger }: Deployment, model: string, at: string | undefined) {
-  const version =
-    at === undefined ? (await ledger.head(model)).live : await ledger.liveAt(model, at);
-  const entries = await ledger.entries(model);
-  const entry = entries.findLast(
-    (candidate) =>
-      candidate.state === 'live' &&
-      candidate.version === version &&
-      (at === undefined || Date.parse(candidate.at) <= Date.parse(at)),
+export async function liveVersion(
+  { ledger }: Pick<Deployment, 'ledger'>,
+  model: string,
+  at: string | undefined,
+) {
+  const entries = (await ledger.entries(model)).filter(
+    (entry) => at === undefined || Date.parse(entry.at) <= Date.parse(at),
   );
-  return { model, at: at ?? null, version: version ?? null, entry: entry ?? null };
+  const entry = entries.findLast(({ state }) => state === 'live' || state === 'retired');
+  return {
+    model,
+    at: at ?? null,
+    version: entry?.state === 'live' ? entry.version : null,
+    entry: entry ?? null,
+    /** The whole story until then. */
+    entries,
+  };
 }
+type Live = Awaited<ReturnType<typeof liveVersion>>;
 
-function describe({ model, at, version, entry }: Awaited<ReturnType<typeof liveVersion>>): string {
-  if (version === null) {
+export function describeLive({ model, at, entry }: Live): string {
+  if (!entry) {
     return at === null
       ? `No version of ${model} is live yet; train one with \`slipway drop\`.`
       : `No version of ${model} was live at ${at}.`;
   }
-  const when = at === null ? 'is live' : `was live at ${at}`;
-  const why = entry ? `, since ${entry.at} (${entry.reason}; by ${entry.by})` : '';
-  return `Version ${version} of ${model} ${when}${why}.`;
+  const when = at === null ? 'is' : `at ${at} was`;
+  return entry.state === 'retired'
+    ? `${model} ${when} retired, ${because(entry)}; version ${entry.version} was the last.`
+    : `Version ${entry.version} of ${model} ${when} live, ${because(entry)}.`;
 }
+
+export const describeHistory = (live: Live): string[] => [
+  ...columns([
+    ['', 'time', 'what', 'by', 'why'],
+    ...live.entries.map((entry) => [
+      String(entry.sequence),
+      entry.at,
+      deed(entry),
+      entry.by,
+      entry.reason,
+    ]),
+  ]),
+  describeLive(live),
+];
 
 export const liveCommand = (): Command =>
   deployedCommand({
     usage: 'live <model>',
-    description: 'which version answers, or answered at a time',
-    examples: ['slipway live flight-delay', 'slipway live flight-delay --at 2026-01-31T12:00:00Z'],
+    description: 'which version answers, or answered at a time; --history tells the whole story',
+    examples: [
+      'slipway live flight-delay --history',
+      'slipway live flight-delay --at 2026-01-31T12:00:00Z',
+    ],
   })
     .option('--at <time>', 'a time in ISO 8601; UTC where it names no zone')
+    .option(
+      '--history',
+      'what went live, waited, was set aside, rolled back, retired: by whom, why',
+      false,
+    )
     .action((name: string, options: Options) =>
       run(options, async ({ deployment, terminal }) => {
         const at = options.at === undefined ? undefined : parseInstant(options.at);
         const found = await liveVersion(deployment, deployment.model(name).name, at);
-        terminal.result(found, [describe(found)]);
+        const { entries, ...live } = found;
+        terminal.result(
+          options.history ? { ...live, history: entries } : live,
+          options.history ? describeHistory(found) : [describeLive(found)],
+        );
         return undefined;
       }),
     );

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Run } from '../../core/registry/records.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import type { Deployment } from '../deployment.ts';
+import { approvalAdvice, because } from '../describe-ledger.ts';
 import { enteredStates } from '../execution-history.ts';
 import { executionOf } from '../runs.ts';
 import { columns, styled } from '../terminal.ts';
@@ -21,9 +22,11 @@ async function statusOf(deployment: Deployment, model: string) {
   ]);
   const lock = held?.lock;
   const since = entries.findLast(({ state }) => state === 'live')?.at;
+  const retired = head.retired && entries.findLast(({ state }) => state === 'retired');
   return {
     model,
     live: head.live === undefined ? null : { version: head.live, since: since ?? null },
+    retired: retired || null,
     staged: head.staged ?? null,
     lock: lock
       ? {
@@ -61,12 +64,17 @@ const runRow = ({ runId, status, outcome, version, startedAt, trigger }: Run): s
   `${trigger.kind} by ${trigger.by}`,
 ];
 
+function standing({ live, retired }: Status): string {
+  if (retired) return `retired, ${because(retired)}`;
+  return live ? `version ${live.version} is live since ${live.since}` : 'no version is live yet';
+}
+
 function describe(status: Status): string[] {
-  const { live } = status;
+  const { staged } = status;
   return [
-    `${styled('bold', status.model)}: ${
-      live ? `version ${live.version} is live since ${live.since}` : 'no version is live yet'
-    }${status.staged === null ? '' : `; version ${status.staged} is staged`}`,
+    `${styled('bold', status.model)}: ${standing(status)}${staged === null ? '' : `; version ${staged} is staged`}`,
+    // While its run goes on, a version is staged on its way to live.
+    ...(staged === null || status.lock ? [] : approvalAdvice(status.model, staged)),
     ...activity(status),
     ...(status.runs.length > 0
       ? columns([

@@ -96,8 +96,8 @@ describe('the command line', () => {
   it('has the commands that the platform promises', () => {
     expect(commands.map((command) => command.name()).sort()).toEqual(
       [
-        'demo drift drop labels lineage live local logs',
-        'models predict retry status token train',
+        'approve demo download drift drop labels lineage live local logs',
+        'models predict reject retire retry rollback status token train',
       ].flatMap((line) => line.split(' ')),
     );
   });
@@ -149,7 +149,7 @@ describe('the command line', () => {
       },
     });
     slipway.outputHelp();
-    for (const code of [0, 1, 2, 3, 4])
+    for (const code of [0, 1, 2, 3, 4, 5])
       expect(help).toMatch(new RegExp(`^ {2}${code} {2}\\S`, 'm'));
   });
 });
@@ -276,6 +276,7 @@ describe('what a run means for the caller', () => {
     ['no_data', 1],
     ['rejected', 3],
     ['quarantined', 4],
+    ['awaiting_approval', 5],
   ] as const)('%s is exit code %i', (outcome, code) => {
     expect(exitCodeOf({ ...run, status: 'SUCCEEDED', outcome })).toBe(code);
   });
