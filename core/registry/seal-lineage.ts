@@ -113,7 +113,9 @@ function codeAnswer(evidence: LineageEvidence): Answer<'code'> {
 
 function hyperparametersAnswer(evidence: LineageEvidence): Answer<'hyperparameters'> {
   const { definition, hyperparameters: values } = evidence;
-  const differs = hashOf(values) !== hashOf(hyperparametersOf(definition));
+  // What it was computed on is the environment's to say.
+  const { device, ...asked } = values;
+  const differs = hashOf(asked) !== hashOf(hyperparametersOf(definition));
   return unless(
     [differs && 'hyperparameters: they are not those of the model definition; start a new run'],
     () => ({ values: { ...values }, sha256: hashOf(values) }),

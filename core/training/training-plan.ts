@@ -38,14 +38,18 @@ export const trainingPrefixes = (model: string, id: string) => ({
 export const trainingJobName = (model: string, id: string, runId: string): string =>
   `${model}-${id.slice(0, 8)}-${runId.slice(runId.lastIndexOf('-') + 1)}`;
 
-/** SageMaker's hyperparameters are texts. A definition names none of those that the platform sets. */
+/**
+ * SageMaker's hyperparameters are texts. A definition names none of those that the platform sets. The device
+ * is not among them: it comes with the image.
+ */
 export function hyperparametersOf({
   training,
   evaluation,
 }: Pick<ModelDefinition, 'training' | 'evaluation'>): Record<string, string> {
+  const { device: _, ...hyperparameters } = training.hyperparameters;
   return Object.fromEntries(
     Object.entries({
-      ...training.hyperparameters,
+      ...hyperparameters,
       trainer: training.trainer,
       task: evaluation.task,
       seed: training.seed,

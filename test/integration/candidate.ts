@@ -55,7 +55,7 @@ export async function putCandidate(
     runId,
     trainingId: id,
     trainingJobName: `${model}-job`,
-    hyperparameters: hyperparametersOf(definition),
+    hyperparameters: { ...hyperparametersOf(definition), device: 'cpu' },
     modelArtifacts: `s3://${artifacts.bucket}/${job}`,
     evaluationKey: `${job}evaluation.json`,
     snapshotId: snapshot,

@@ -6,7 +6,7 @@ import { LineageIncompleteError } from '../../core/registry/errors.ts';
 import { Lineage } from '../../core/registry/records.ts';
 import { edgesOf, type LineageEvidence, sealLineage } from '../../core/registry/seal-lineage.ts';
 import type { Evaluation } from '../../core/training/evaluation.ts';
-import { hyperparametersOf, trainingId } from '../../core/training/training-plan.ts';
+import { hyperparametersOf, planTraining, trainingId } from '../../core/training/training-plan.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { featureSpec, modelVersion } from '../builders/model-version.ts';
 
@@ -43,7 +43,7 @@ const evidence: LineageEvidence = {
   rows: { train: 80, holdout: 20 },
   trainerSha256,
   trainingImage,
-  hyperparameters: hyperparametersOf(definition),
+  hyperparameters: { ...hyperparametersOf(definition), device: 'cpu' },
   environmentSha256: sha256('{}'),
   evaluation,
   trainerMetrics: { rounds: 10 },
@@ -91,6 +91,21 @@ describe('the lineage of a version', () => {
     ['metrics', { trainerMetrics: undefined }],
   ])('is refused without its %s (%#)', (answer, changes) => {
     expect(refusedAnswers(changes)).toContain(answer);
+  });
+
+  it('has the planned hyperparameters with the device they were computed on', () => {
+    const { hyperparameters } = planTraining({
+      definition,
+      runId: 'churn-20260301T110000-00000a',
+      contentHash: contentHash(manifest),
+      trainerSha256,
+      trainingImage,
+      trainingDevice: 'cuda',
+      artifactsBucket: 'artifacts',
+    });
+    const { lineage } = sealLineage({ ...evidence, hyperparameters });
+    expect(lineage.hyperparameters.values).toEqual(hyperparameters);
+    expect(hyperparameters).toMatchObject({ device: 'cuda' });
   });
 
   it('names all that is missing at once', () => {
