@@ -134,6 +134,10 @@ export function reportWidget({ report, verdict, statusLines, theme }: ReportPage
   return `<style>${reportStyle}</style><main class="slipway-report ${theme ?? 'auto'}"><h1>${text(model)}</h1><p>${statusHtml(status)} <span class="quiet">${text(summary(report))}; checked ${instant(checkedAt)}</span></p>${factsHtml(report)}${linesHtml('Now', statusLines)}${linesHtml('The gate’s last word', verdict)}<h2>Features</h2>${tableHtml(report)}<h2>Histograms</h2><p class="quiet"><span class="key before"></span>training rows <span class="key now"></span>what is asked now, as shares of the rows that have a value</p>${histograms.join('')}${qualityHtml(report)}</main>`;
 }
 
+/** A sentence in the place of a report. */
+export const messageWidget = (message: string, theme?: ReportPage['theme']): string =>
+  `<style>${reportStyle}</style><main class="slipway-report ${theme ?? 'auto'}"><p>${text(message)}</p></main>`;
+
 /** The same as one self-contained page. */
 export const reportPage = (page: ReportPage): string =>
   `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" content="light dark"><title>${text(page.report.model)}: ${text(summary(page.report))}</title><style>body{margin:0;background:#fff}@media (prefers-color-scheme:dark){body{background:#14191d}}</style></head><body>${reportWidget(page)}</body></html>\n`;

@@ -30,7 +30,8 @@ export function stepHandler<Event extends z.ZodType, Result extends z.ZodType>(
       requestId: context.awsRequestId,
       function: context.functionName,
       durationMs: Math.round(performance.now() - startedAt),
-      result,
+      // A text is a page for somebody, and too long for a log.
+      result: typeof result === 'string' ? `${result.length} characters` : result,
     });
     return result;
   };

@@ -2,11 +2,14 @@ import { Stack } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 
 export interface NotificationsProps {
   /** A customer key: only such a one lets CloudWatch and EventBridge publish. */
   readonly notificationsKey: IKey;
+  /** Hears both; whoever reads it confirms each once. */
+  readonly email?: string | undefined;
 }
 
 /** A topic that this account's alarms and rules, and whoever is granted it, may publish to. */
@@ -35,9 +38,12 @@ export class Notifications extends Construct {
   readonly news: Topic;
   readonly pages: Topic;
 
-  constructor(scope: Construct, id: string, { notificationsKey }: NotificationsProps) {
+  constructor(scope: Construct, id: string, { notificationsKey, email }: NotificationsProps) {
     super(scope, id);
     this.news = notificationTopic(this, 'News', notificationsKey);
     this.pages = notificationTopic(this, 'Pages', notificationsKey);
+    if (email === undefined) return;
+    for (const topic of [this.news, this.pages])
+      topic.addSubscription(new EmailSubscription(email));
   }
 }

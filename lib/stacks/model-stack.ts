@@ -15,6 +15,7 @@ import { Feedback } from '../monitoring/feedback.ts';
 import { LabelJoining } from '../monitoring/label-joining.ts';
 import { ModelAlarms } from '../monitoring/model-alarms.ts';
 import { Notifications } from '../monitoring/notifications.ts';
+import { Slack } from '../monitoring/slack.ts';
 import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
 import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
@@ -39,6 +40,8 @@ export interface ModelStackProps extends StackProps {
   readonly sharedCache?: SharedCacheAccess;
   readonly driftCheckMinutes: number;
   readonly alarmPeriodMinutes: number;
+  /** Whether its Slack channel also hears of what concerns no one model. */
+  readonly tellsSlackOfEnvironment: boolean;
   readonly pipelineMemoryMb: number;
 }
 
@@ -51,7 +54,10 @@ export class ModelStack extends Stack {
   constructor(scope: Construct, id: string, props: ModelStackProps) {
     super(scope, id, props);
     const { model, state, platform } = props;
-    const notifications = new Notifications(this, 'Notifications', state);
+    const notifications = new Notifications(this, 'Notifications', {
+      notificationsKey: state.notificationsKey,
+      email: model.monitoring.email,
+    });
     const context: ModelContext = {
       model,
       data: state.buckets.data,
@@ -126,6 +132,12 @@ export class ModelStack extends Stack {
       alarmPrefix: name.stateMachineName,
       predict: endpoint.predict,
     });
+    const { slackWebhookParameter: webhookParameter } = model.monitoring;
+    if (webhookParameter !== undefined) {
+      const { news, pages } = notifications;
+      const topics = props.tellsSlackOfEnvironment ? [news, pages, state.pages] : [news, pages];
+      new Slack(this, 'Slack', { ...context, webhookParameter, topics });
+    }
     this.routes = {
       model: model.name,
       predict: endpoint.predict,

@@ -64,6 +64,12 @@ function refuseSharedStacks(models: readonly ModelDefinition[]): void {
   if (problems.length > 0) throw new InvalidDocumentError('the set of models', problems);
 }
 
+/** Of the models of each Slack channel one, so that what concerns them all is told there once. */
+const firstOfItsChannel = (models: readonly ModelDefinition[]): ModelDefinition[] =>
+  [...Map.groupBy(models, ({ monitoring }) => monitoring.slackWebhookParameter).values()].flatMap(
+    ([first]) => first ?? [],
+  );
+
 /**
  * All stacks of an environment: what its account has once, what is kept, one stack per model, and over
  * them the API and what watches.
@@ -84,7 +90,11 @@ export function slipwayApp(
     logRetention: retention[environment.logRetentionDays],
   };
   const ofAccount = new AccountStack(app, 'Slipway-Account', { env: shared.env });
-  const state = new StateStack(app, `${prefix}-State`, shared);
+  const emails = models.flatMap(({ monitoring }) => monitoring.email ?? []);
+  const state = new StateStack(app, `${prefix}-State`, {
+    ...shared,
+    emails: [...new Set(emails)],
+  });
   const sharedCacheOf = sharedCaches(app, environment, models, shared);
   const stacks = models.map((model) => {
     const stack = new ModelStack(app, `${prefix}-Model-${pascalCase(model.name)}`, {
@@ -98,13 +108,15 @@ export function slipwayApp(
       sharedCache: sharedCacheOf(model),
       driftCheckMinutes: environment.driftCheckMinutes,
       alarmPeriodMinutes: environment.alarmPeriodMinutes,
+      tellsSlackOfEnvironment: firstOfItsChannel(models).includes(model),
       pipelineMemoryMb: environment.pipelineMemoryMb,
     });
     Tags.of(stack).add('slipway:model', model.name);
     return stack;
   });
   // API Gateway refuses an API without a route; without a model there is nothing to watch.
-  if (stacks.length > 0) {
+  const [firstModel, ...otherModels] = models;
+  if (firstModel) {
     const api = new ApiStack(app, `${prefix}-Api`, {
       ...shared,
       callers: environment.api,
@@ -115,6 +127,10 @@ export function slipwayApp(
       ...shared,
       deadLetters: state.deadLetters,
       models: stacks.map(({ monitored }) => monitored),
+      watched: [firstModel, ...otherModels],
+      data: state.buckets.data,
+      driftCheckMinutes: environment.driftCheckMinutes,
+      alarmPeriodMinutes: environment.alarmPeriodMinutes,
     });
   }
   for (const stack of app.node.children) {

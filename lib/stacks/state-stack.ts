@@ -1,6 +1,8 @@
 import { Stack, type StackProps } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import type { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
@@ -11,27 +13,38 @@ import { ModelRegistry } from '../registry/model-registry.ts';
 
 const service = (name: string): ServicePrincipal => new ServicePrincipal(`${name}.amazonaws.com`);
 
+export interface StateStackProps extends StackProps {
+  readonly environment: string;
+  /** Addresses that hear of what concerns no one model. */
+  readonly emails: readonly string[];
+}
+
 /** Everything that outlives a deployment: data, artifacts, registry, and what could not be handled. */
 export class StateStack extends Stack {
   readonly buckets: PlatformBuckets;
   readonly registry: ModelRegistry;
   readonly notificationsKey: Key;
   readonly deadLetters: Queue;
+  /** For what concerns no one model; each model has topics of its own. */
+  readonly pages: Topic;
 
-  constructor(scope: Construct, id: string, props: StackProps & { readonly environment: string }) {
+  constructor(scope: Construct, id: string, props: StateStackProps) {
     super(scope, id, props);
     this.buckets = new PlatformBuckets(this, 'Buckets');
     this.registry = new ModelRegistry(this, 'Registry');
     this.notificationsKey = this.createNotificationsKey();
-    // For what concerns no one model; each model has topics of its own.
-    const pages = notificationTopic(this, 'Pages', this.notificationsKey);
     const { environment } = props;
-    this.deadLetters = new DeadLetters(this, 'DeadLetters', { environment, pages }).queue;
+    this.pages = notificationTopic(this, 'Pages', this.notificationsKey);
+    for (const email of props.emails) this.pages.addSubscription(new EmailSubscription(email));
+    this.deadLetters = new DeadLetters(this, 'DeadLetters', {
+      environment,
+      pages: this.pages,
+    }).queue;
     const parameters = {
       'data-bucket': this.buckets.data.bucketName,
       'artifacts-bucket': this.buckets.artifacts.bucketName,
       'registry-table': this.registry.table.tableName,
-      'pages-topic-arn': pages.topicArn,
+      'pages-topic-arn': this.pages.topicArn,
     };
     for (const [name, stringValue] of Object.entries(parameters)) {
       new StringParameter(this, name, {
