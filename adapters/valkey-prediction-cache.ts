@@ -7,7 +7,8 @@ export interface ValkeyOptions {
   /** Keys begin with its name, which is all that its user may read and write. */
   readonly model: string;
   readonly ttlSeconds: number;
-  /** Asked before each connection, which is then over TLS; without it the server asks for none. */
+  readonly tls: boolean;
+  /** Asked before each connection; without it the server asks for none. */
   readonly login?: () => Promise<{ readonly username: string; readonly password: string }>;
 }
 
@@ -45,7 +46,7 @@ async function open(options: ValkeyOptions): Promise<Cluster> {
     dnsLookup: (address, callback) => callback(null, address),
     redisOptions: {
       ...login,
-      ...(login ? { tls: {} } : {}),
+      ...(options.tls ? { tls: {} } : {}),
       connectTimeout: connectTimeoutMs,
       commandTimeout: commandTimeoutMs,
       enableReadyCheck: false,

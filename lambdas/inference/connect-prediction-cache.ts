@@ -26,7 +26,8 @@ function sharedCache(
       return { username: iam.user, password: token };
     },
   };
-  return valkeyPredictionCache({ host, port, model, ttlSeconds, ...login });
+  // ElastiCache takes a token over TLS alone.
+  return valkeyPredictionCache({ host, port, model, ttlSeconds, tls: iam !== undefined, ...login });
 }
 
 /** The cache that a function was deployed with, already connecting; undefined where there is none. */

@@ -19,9 +19,9 @@ export interface SharedCacheAccess {
   };
 }
 
-/** What a model's user may: read and write its own keys, and find the node that has them. */
+/** What a model's user may: read and write its own keys, find the node that has them, name a connection. */
 export const accessString = (model: string): string =>
-  `on ~${model}:* -@all +get +set +ping +cluster|slots`;
+  `on ~${model}:* -@all +get +set +ping +cluster|slots +client|setname`;
 
 /** Starts with a letter, at most 40 letters, digits and single dashes; two models never have the same. */
 function userOf(environment: string, model: string): string {
