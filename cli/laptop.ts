@@ -5,8 +5,10 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { readModels } from '../config/models.ts';
 import { type Cloud, startCloud } from '../local/cloud.ts';
 import { type IdentityProvider, startIdentityProvider } from '../local/identity-provider.ts';
+import { findValkeyServer, startValkeyServer } from '../local/valkey-server.ts';
 import { CommandError } from './command-error.ts';
 import { announceLaptop, type RunningLaptop, repositoryRoot } from './laptop-file.ts';
 import { seconds, type Terminal } from './terminal.ts';
@@ -120,6 +122,24 @@ const stepper =
     return result;
   };
 
+/** The address of a cache for the models that ask for one; undefined where none does. */
+async function startCache(
+  { note }: Pick<Terminal, 'note'>,
+  cleanup: Cleanup,
+): Promise<string | undefined> {
+  const models = await readModels(process.env);
+  const asking = models.filter(({ serving }) => serving.cache).map(({ name }) => name);
+  if (asking.length === 0) return undefined;
+  if (!findValkeyServer()) {
+    note('  there is no valkey-server or redis-server on this machine: each function caches alone');
+    return undefined;
+  }
+  const server = await startValkeyServer();
+  cleanup.add(() => server.stop());
+  note(`  the cache of ${asking.join(', ')} is on ${server.host}:${server.port}`);
+  return `${server.host}:${server.port}`;
+}
+
 async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Promise<Laptop> {
   const step = stepper(terminal);
   const output = mkdtempSync(join(tmpdir(), 'slipway-cdk-'));
@@ -131,6 +151,7 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
 
   const identity = await startIdentityProvider();
   cleanup.add(() => identity.stop());
+  const cache = await startCache(terminal, cleanup);
   const cloud = await step('starting the laptop cloud', () => startCloud());
   cleanup.add(() => cloud.stop());
   const env = {
@@ -139,6 +160,7 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
     SLIPWAY_LOCAL_JWT_ISSUER: identity.issuer,
     SLIPWAY_LOCAL_JWKS_URI: identity.jwksUri,
     SLIPWAY_LOCAL_TRAINING_IMAGE: trainingImage,
+    SLIPWAY_LOCAL_CACHE: cache ?? '',
     CI: 'true',
     // What a synthesis leaves in its temporary folder goes with ours.
     TMPDIR: temporary,
