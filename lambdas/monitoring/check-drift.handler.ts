@@ -1,5 +1,6 @@
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
@@ -19,6 +20,7 @@ const place = {
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
   registry: dynamodbRegistry({ tableName }),
   ledger: dynamodbLedger({ tableName }),
+  health: dynamodbVersionHealth({ tableName }),
 };
 
 export const handler = stepHandler(

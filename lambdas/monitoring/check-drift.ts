@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import type { DynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
@@ -24,6 +25,7 @@ export interface DriftPlace {
   readonly artifacts: S3Objects;
   readonly registry: DynamodbRegistry;
   readonly ledger: DynamodbLedger;
+  readonly health: Pick<DynamodbVersionHealth, 'record'>;
 }
 
 /** The profile of a version; undefined where it was registered without one. */
@@ -92,9 +94,27 @@ function measureReport(report: DriftReport, reportKey: string): void {
   });
 }
 
+/** How far back a check may look and still say something of the version that is live now. */
+const presentMs = 15 * 60_000;
+
+/** Notes how the live version serves: a rollback goes to a version that served healthily. */
+async function recordHealth({ health }: DriftPlace, report: DriftReport, seenAt: Date) {
+  const { model, version, rows, quality, checkedAt } = report;
+  if (Math.abs(seenAt.getTime() - Date.parse(checkedAt)) > presentMs) return;
+  const dropped = quality.status === 'dropped';
+  const answered = rows > 0;
+  const counted = answered ? `it answered ${rows} rows` : 'it answered nothing';
+  await health.record(model, version, {
+    answered,
+    healthy: answered && !dropped,
+    reason: `${counted} in ${report.policy.windowHours} hours; ${quality.text}`,
+    at: seenAt.toISOString(),
+  });
+}
+
 /**
  * Compares what the live version answered in the window before an instant with its reference profile, and
- * what turned out with its holdout, and writes the report.
+ * what turned out with its holdout, writes the report, and notes how the version serves.
  * @throws ArtifactCorruptedError, InvalidDocumentError where the profile is not what was registered.
  */
 export async function checkDrift(
@@ -103,6 +123,7 @@ export async function checkDrift(
 ): Promise<z.input<typeof CheckDriftResult>> {
   const { name: model, monitoring } = place.definition;
   const { live } = await place.ledger.head(model);
+  const seenAt = new Date();
   if (live === undefined) return { outcome: 'no_live_version' };
   const record = await place.registry.getVersion(model, live);
   const profile = await profileOf(place, record);
@@ -115,6 +136,7 @@ export async function checkDrift(
   const reportKey = driftReportKey(model, at);
   await place.data.putJson(reportKey, report);
   await place.data.put(reportPageKey(reportKey), reportPage({ report }));
+  await recordHealth(place, report, seenAt);
   measureReport(report, reportKey);
   const { status, drifted, rows, quality } = report;
   return { outcome: 'checked', status, drifted, rows, quality: quality.status, reportKey };

@@ -60,7 +60,8 @@ export class DriftCheck extends Construct {
         ARTIFACTS_BUCKET: artifacts.bucketName,
       },
     });
-    grantRegistry(check, registry, 'read');
+    // It notes how the live version serves.
+    grantRegistry(check, registry, 'write');
     const read = [`predictions/${name}/`, `labelled/${name}/`];
     grantListing(check, data, read);
     grantObjects(check, data, ['read'], read);

@@ -296,7 +296,7 @@ describe('drift of a model', () => {
     }
   });
 
-  it('is looked for with the rights to read the log and the profile, and to write its reports', () => {
+  it('is looked for with the rights to read the log, the labels and the profile, and to write reports and the version’s health', () => {
     const policies = Object.entries(flightDelay.findResources('AWS::IAM::Policy'));
     const [, policy] = policies.find(([id]) => /^DriftCheckDriftRole/.test(id)) ?? [];
     const statements: { Action: string | string[] }[] =
@@ -304,10 +304,11 @@ describe('drift of a model', () => {
     const actions = statements.flatMap(({ Action }) => Action);
     expect(actions).toContain('s3:PutObject');
     expect(actions).not.toContain('s3:DeleteObject');
-    expect(actions).not.toContain('dynamodb:PutItem');
+    expect(actions).not.toContain('dynamodb:DeleteItem');
     const text = JSON.stringify(statements);
     expect(text).toContain('reports/flight-delay/drift/*');
     expect(text).toContain('predictions/flight-delay/*');
+    expect(text).toContain('labelled/flight-delay/*');
   });
 });
 

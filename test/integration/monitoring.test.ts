@@ -19,14 +19,20 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import {
+  type DynamodbVersionHealth,
+  dynamodbVersionHealth,
+} from '../../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { describeDrift } from '../../cli/commands/drift.ts';
 import { canonicalJson, sha256 } from '../../core/canonical-json.ts';
+import { predictionIds, sortableId } from '../../core/inference/prediction-id.ts';
 import type { PredictionRecord } from '../../core/inference/prediction-record.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import { DriftReport } from '../../core/monitoring/drift-report.ts';
 import { edgesOf } from '../../core/registry/seal-lineage.ts';
 import { checkDrift, type DriftPlace } from '../../lambdas/monitoring/check-drift.ts';
+import { joinLabels } from '../../lambdas/monitoring/join-labels.ts';
 import { DriftCheck } from '../../lib/monitoring/drift-check.ts';
 import { ModelAlarms } from '../../lib/monitoring/model-alarms.ts';
 import { bundleHandler } from '../../lib/runtime/bundle.ts';
@@ -71,7 +77,7 @@ const definitionOf = (name: string) =>
     }),
   );
 
-let state: Omit<DriftPlace, 'definition'>;
+let state: Omit<DriftPlace, 'definition' | 'health'> & { health: DynamodbVersionHealth };
 beforeAll(async () => {
   const client = new S3Client(clientConfig(cloud()));
   const bucket = async (name: string) => {
@@ -84,6 +90,7 @@ beforeAll(async () => {
     artifacts: await bucket('drift-artifacts'),
     registry: dynamodbRegistry(table),
     ledger: dynamodbLedger(table),
+    health: dynamodbVersionHealth(table),
   };
 });
 
@@ -125,19 +132,23 @@ const recordOf = (
 });
 
 let files = 0;
-/** Writes predictions as the stream does, into the folder of their hour. */
+/** Writes predictions as the stream does, into the folder of their hour; answers their ids. */
 async function logged(
   model: string,
   rows: readonly Row[],
   changes: Partial<PredictionRecord> = {},
-): Promise<void> {
-  const records = rows.map((row) => recordOf(model, row, changes));
+): Promise<string[]> {
+  const ids = predictionIds({ model, version: 1 }, sortableId(now.getTime()), rows.length);
+  const records = rows.map((row, i) =>
+    recordOf(model, row, { predictionId: ids[i] ?? '', ...changes }),
+  );
   const [date, time = ''] = (changes.predictedAt ?? minutesAgo(60)).split('T');
   files += 1;
   await state.data.put(
     `predictions/${model}/dt=${date}/hour=${time.slice(0, 2)}/${files}`,
     records.map((record) => `${JSON.stringify(record)}\n`).join(''),
   );
+  return ids;
 }
 
 const longer = (rows: readonly Row[]): Row[] =>
@@ -305,39 +316,46 @@ describe('the scheduled function', () => {
     return MetricAlarms[0]?.StateValue;
   };
 
+  const check = (model: string) => invoke(cloud(), model, { time: new Date().toISOString() });
+  const measured = (model: string, metric: string) =>
+    statistic(cloud(), ['Slipway', metric], { Model: model }, 'Maximum');
+
+  /** A model's check with the rights that it is deployed with, and its alarm on a metric. */
+  async function deployCheck(model: string, metric: string): Promise<void> {
+    const folder = bundleHandler('monitoring/check-drift', definitionOf(model));
+    const { alarms, statements } = deployed(model);
+    for (const alarm of alarms) {
+      if (alarm.MetricName === metric) await put(alarm);
+    }
+    // The bundle as it is deployed, beside the model's definition.
+    const files = ['index.js', 'model.json'].map((file) => [
+      file,
+      readFileSync(join(folder, file), 'utf8'),
+    ]);
+    await createFunction(cloud(), model, '', {
+      Code: { ZipFile: zip(Object.fromEntries(files)) },
+      Timeout: 60,
+      Role: await createRole(cloud(), `check-${model}`, statements),
+      Environment: {
+        Variables: {
+          MODEL_NAME: model,
+          REGISTRY_TABLE: 'registry',
+          DATA_BUCKET: 'drift-data',
+          ARTIFACTS_BUCKET: 'drift-artifacts',
+        },
+      },
+    });
+  }
+
   it('measures what it found, with the rights it is deployed with; two drifted checks of three raise the alarm of this model alone', async () => {
     for (const model of ['drifting', 'calm']) {
       await aLiveModel(model);
       await logged(model, model === 'drifting' ? longer(parcels(1_000)) : parcels(1_000));
-      const folder = bundleHandler('monitoring/check-drift', definitionOf(model));
-      const { alarms, statements } = deployed(model);
-      for (const alarm of alarms) {
-        if (alarm.MetricName === 'DriftedFeatures') await put(alarm);
-      }
-      // The bundle as it is deployed, beside the model's definition.
-      const files = ['index.js', 'model.json'].map((file) => [
-        file,
-        readFileSync(join(folder, file), 'utf8'),
-      ]);
-      await createFunction(cloud(), model, '', {
-        Code: { ZipFile: zip(Object.fromEntries(files)) },
-        Timeout: 60,
-        Role: await createRole(cloud(), `check-${model}`, statements),
-        Environment: {
-          Variables: {
-            MODEL_NAME: model,
-            REGISTRY_TABLE: 'registry',
-            DATA_BUCKET: 'drift-data',
-            ARTIFACTS_BUCKET: 'drift-artifacts',
-          },
-        },
-      });
+      await deployCheck(model, 'DriftedFeatures');
     }
-    const check = (model: string) => invoke(cloud(), model, { time: new Date().toISOString() });
     expect((await check('drifting')).payload).toMatchObject({ status: 'drifted', rows: 1_000 });
     expect((await check('calm')).payload).toMatchObject({ status: 'ok', rows: 1_000 });
-    const drifted = (model: string) =>
-      statistic(cloud(), ['Slipway', 'DriftedFeatures'], { Model: model }, 'Maximum');
+    const drifted = (model: string) => measured(model, 'DriftedFeatures');
     await eventually(async () => ((await drifted('drifting')) === 1 ? true : undefined));
     await eventually(async () => ((await drifted('calm')) === 0 ? true : undefined));
     expect(await stateOf('drifting-DriftedFeatures')).not.toBe('ALARM');
@@ -348,12 +366,41 @@ describe('the scheduled function', () => {
       return (await stateOf('drifting-DriftedFeatures')) === 'ALARM' ? true : undefined;
     });
     expect(await stateOf('calm-DriftedFeatures')).not.toBe('ALARM');
-    const psi = await statistic(
-      cloud(),
-      ['Slipway', 'WorstFeaturePsi'],
-      { Model: 'drifting' },
-      'Maximum',
-    );
-    expect(psi).toBeGreaterThan(0.2);
+    expect(await measured('drifting', 'WorstFeaturePsi')).toBeGreaterThan(0.2);
+  });
+
+  it('raises the alarm on quality where labels say that answers were wrong, and of no other model', async () => {
+    for (const model of ['wrong', 'right']) {
+      await aLiveModel(model);
+      const ids = await logged(model, parcels(1_000));
+      const heavy = ({ length }: Row) => Number(model === 'right' ? length > 100 : length <= 100);
+      const labels = parcels(800).map((row, i) => `${ids[i]},${heavy(row)}\n`);
+      const name = `labels/${model}/files/weighed.csv`;
+      await state.data.put(name, `prediction_id,heavy\n${labels.join('')}`);
+      const soon = new Date(Date.now() + 1_000);
+      expect(await joinLabels(state.data, definitionOf(model), soon)).toMatchObject({
+        matched: 800,
+        invalid: 0,
+      });
+      await deployCheck(model, 'QualityDrop');
+    }
+    expect((await check('wrong')).payload).toMatchObject({ status: 'ok', quality: 'dropped' });
+    expect((await check('right')).payload).toMatchObject({ status: 'ok', quality: 'ok' });
+    await eventually(async () => {
+      await check('wrong');
+      await check('right');
+      return (await stateOf('wrong-QualityDrop')) === 'ALARM' ? true : undefined;
+    });
+    expect(await stateOf('right-QualityDrop')).not.toBe('ALARM');
+    expect(await measured('wrong', 'QualityDrop')).toBeGreaterThan(0.5);
+    expect(await measured('right', 'QualityDrop')).toBe(0);
+    expect(await measured('right', 'LabelCoverage')).toBe(0.8);
+    const { health } = state;
+    expect((await health.find('wrong', 1))?.records.at(-1)).toMatchObject({
+      answered: true,
+      healthy: false,
+      reason: expect.stringContaining('worse by'),
+    });
+    expect((await health.find('right', 1))?.records.at(-1)).toMatchObject({ healthy: true });
   });
 });
