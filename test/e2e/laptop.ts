@@ -48,6 +48,7 @@ export async function startLaptop() {
   };
   const cli = (...args: string[]): Promise<Finished> => slipway(...args, '--cloud', port);
   const objects = (bucket: string) => ({
+    bucket,
     async keys(prefix: string): Promise<string[]> {
       const found: string[] = [];
       for await (const page of paginateListObjectsV2(
@@ -72,6 +73,8 @@ export async function startLaptop() {
   return {
     endpoint: endpoint as string,
     api,
+    /** What a stack offers under /slipway/local/. */
+    parameter,
     /** Everything of this laptop cloud runs and lies in here. */
     folder: dirname(logFile),
     data: objects(await parameter('data-bucket')),
