@@ -148,7 +148,7 @@ async function register(version: number): Promise<void> {
 }
 
 let appended = 0;
-async function enter(state: 'staged' | 'live', version: number): Promise<void> {
+async function enter(state: 'staged' | 'live' | 'retired', version: number): Promise<void> {
   appended += 1;
   await dynamodbLedger({ tableName: 'registry' }).append({
     model,
@@ -210,7 +210,7 @@ describe('the endpoint', () => {
     expect(reply.body).toMatchObject({ model_name: model, model_version: '1' });
     expect(reply.body.predictions[0]).toBeCloseTo(predictions(graphs[1], 10) ?? 0, 6);
     expect(await call(predictHandler, 'GET', `/v1/models/${model}`)).toMatchObject({
-      body: { name: model, ready: true },
+      body: { name: model, ready: true, model_version: '1' },
     });
     const lines = await eventually(async () => {
       const [first] = await data.list(`predictions/${model}/`);
@@ -283,6 +283,28 @@ describe('the endpoint', () => {
     const { status, body } = await predict({ length: 10, items: 1 });
     expect(status).toBe(200);
     expect(body.model_version).toBe('2');
+  });
+});
+
+describe('a retired model', () => {
+  test('answers 404 with what to do, and answers again once a version is live', async () => {
+    await enter('retired', 3);
+    const refused = await eventually(async () => {
+      const reply = await predict({ length: 10, items: 1 });
+      return reply.status === 200 ? undefined : reply;
+    });
+    const told = {
+      status: 404,
+      body: { error: expect.stringMatching(/is retired.*slipway approve/) },
+    };
+    expect(refused).toMatchObject(told);
+    expect(await call(predictHandler, 'GET', `/v1/models/${model}`)).toMatchObject(told);
+    await enter('live', 1);
+    const back = await eventually(async () => {
+      const reply = await predict({ length: 10, items: 1 });
+      return reply.status === 200 ? reply : undefined;
+    });
+    expect(back.body.model_version).toBe('1');
   });
 });
 
