@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiClient, ApiReply } from './api-client.ts';
 import { CommandError, describeError } from './command-error.ts';
+import type { Clock } from './follow-run.ts';
 import { type Terminal, withProgress } from './terminal.ts';
 
 /** What the API is to say from now on. */
@@ -26,7 +27,7 @@ const pauseMs = 100;
 
 const says = ({ status, body }: ApiReply, expected: Expected): boolean =>
   'retired' in expected
-    ? status === 404
+    ? status === 404 && /is retired/.test(String((body as { error?: unknown }).error))
     : status === 200 &&
       (body as { model_version?: unknown }).model_version === String(expected.version);
 
@@ -34,9 +35,10 @@ async function ask(
   openApi: () => Promise<ApiClient>,
   model: string,
   expected: Expected,
+  clock: Clock,
 ): Promise<Confirmation> {
-  const startedAt = performance.now();
-  const elapsed = () => performance.now() - startedAt;
+  const startedAt = clock.now();
+  const elapsed = () => clock.now() - startedAt;
   let requests = 0;
   let firstMs: number | undefined;
   let heard = 'it was not asked yet';
@@ -53,7 +55,7 @@ async function ask(
         return { firstSeconds: firstMs / 1_000, seconds: elapsed() / 1_000, requests };
       }
       if (other) heard = `${other.status} ${JSON.stringify(other.body)}`;
-      await sleep(pauseMs);
+      await clock.sleep(pauseMs);
     }
   } catch (error) {
     heard = describeError(error);
@@ -76,10 +78,11 @@ export async function confirmAnswer(
     lines,
     terminal,
   }: { readonly lines: readonly string[]; readonly terminal: Pick<Terminal, 'note'> },
+  clock: Clock = { now: () => performance.now(), sleep },
 ): Promise<Confirmation> {
   try {
     return await withProgress(terminal, `asking the API of ${model}`, () =>
-      ask(openApi, model, expected),
+      ask(openApi, model, expected, clock),
     );
   } catch (error) {
     for (const line of lines) terminal.note(line);

@@ -9,6 +9,7 @@ import { CommandError, describeError } from '../../cli/command-error.ts';
 import { versionNamed } from '../../cli/commands/lineage.ts';
 import { parseInstant } from '../../cli/commands/live.ts';
 import { entrance } from '../../cli/commands/retry.ts';
+import { confirmAnswer, type Expected } from '../../cli/confirm-answer.ts';
 import { resumedFrom, roundsIn } from '../../cli/demo/interruption.ts';
 import { cut, inParallel, percentile } from '../../cli/demo/traffic.ts';
 import { checkFiles } from '../../cli/drop-files.ts';
@@ -151,6 +152,59 @@ describe('the command line', () => {
     slipway.outputHelp();
     for (const code of [0, 1, 2, 3, 4, 5])
       expect(help).toMatch(new RegExp(`^ {2}${code} {2}\\S`, 'm'));
+  });
+});
+
+describe('what went live', () => {
+  /** Replies come one after the other; time passes only while it is waited. */
+  async function confirm(replies: (version: number) => string | undefined, expected: Expected) {
+    let now = 0;
+    let asked = 0;
+    const told: string[] = [];
+    const api = {
+      baseUrl: '',
+      post: () => Promise.reject(new Error('nothing is posted')),
+      get: async () => {
+        asked += 1;
+        const version = replies(asked);
+        const body =
+          version === undefined ? { error: 'model m is retired' } : { model_version: version };
+        return { status: version === undefined ? 404 : 200, body, headers: new Headers() };
+      },
+    };
+    const clock = {
+      now: () => now,
+      sleep: async (ms: number) => {
+        now += ms;
+      },
+    };
+    const terminal = { note: (text: string) => told.push(text) };
+    const reporting = { lines: ['done'], terminal };
+    const confirmed = await confirmAnswer(async () => api, 'm', expected, reporting, clock).catch(
+      (error: unknown) => error,
+    );
+    return { confirmed, told };
+  }
+
+  it('is confirmed only after every replica must have read the ledger, and none said otherwise', async () => {
+    // Of three at once, one answers with what it knew before until the fifth round.
+    const { confirmed, told } = await confirm((n) => (n % 3 === 0 && n < 15 ? '1' : '2'), {
+      version: 2,
+    });
+    expect(confirmed).toEqual({ firstSeconds: 0, seconds: 2, requests: 63 });
+    expect(told).toEqual([]);
+    expect(await confirm(() => undefined, { retired: true })).toMatchObject({
+      confirmed: { seconds: 2 },
+    });
+  });
+
+  it('is told with what was done where the API does not confirm it', async () => {
+    const { confirmed, told } = await confirm((n) => (n % 3 === 0 ? '1' : '2'), { version: 2 });
+    expect(confirmed).toMatchObject({
+      name: 'CommandError',
+      message: expect.stringContaining('did not confirm it: 200 {"model_version":"1"}'),
+    });
+    expect(told).toEqual(['done']);
   });
 });
 
