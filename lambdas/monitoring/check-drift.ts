@@ -106,7 +106,8 @@ async function recordHealth({ health }: DriftPlace, report: DriftReport, seenAt:
   const counted = answered ? `it answered ${rows} rows` : 'it answered nothing';
   await health.record(model, version, {
     answered,
-    healthy: answered && !dropped,
+    // Silence is no fault: whether it ever answered is kept beside.
+    healthy: !dropped,
     reason: `${counted} in ${report.policy.windowHours} hours; ${quality.text}`,
     at: seenAt.toISOString(),
   });
