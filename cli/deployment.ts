@@ -1,6 +1,7 @@
 import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import { dynamodbLedger } from '../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../adapters/dynamodb-registry.ts';
+import { dynamodbRetrainingState } from '../adapters/dynamodb-retraining-state.ts';
 import { dynamodbRunLock } from '../adapters/dynamodb-run-lock.ts';
 import { dynamodbVersionHealth } from '../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../adapters/s3-objects.ts';
@@ -81,6 +82,7 @@ export async function openDeployment(target: Target) {
     ledger: dynamodbLedger({ tableName }),
     health: dynamodbVersionHealth({ tableName }),
     runLock: dynamodbRunLock({ tableName }),
+    retraining: dynamodbRetrainingState({ tableName }),
     data: s3Objects({ bucket: parameter('data-bucket') }),
     artifacts: s3Objects({ bucket: parameter('artifacts-bucket') }),
 

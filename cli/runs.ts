@@ -15,7 +15,10 @@ export const person = (): string => userInfo().username;
 const RunAnswer = z.object({
   outcome: z.enum(['started', 'coalesced', 'queued', 'busy']),
   runId: z.string(),
+  reasons: z.array(z.string()).default([]),
 });
+/** The policy does not let it begin for now. */
+const Refusal = z.object({ outcome: z.literal('waiting'), reasons: z.array(z.string()) });
 export type RunAnswer = z.infer<typeof RunAnswer>;
 
 /** Asks the model's one starter for a run. @throws CommandError with what the function threw. */
@@ -34,7 +37,12 @@ export async function askForRun(
     const { errorType, errorMessage } = JSON.parse(text || '{}') as Record<string, unknown>;
     throw new CommandError(`no run was started: ${errorType ?? FunctionError}: ${errorMessage}`);
   }
-  return parseDocument(RunAnswer, JSON.parse(text), 'the answer to a request for a run');
+  const answer: unknown = JSON.parse(text);
+  const refusal = Refusal.safeParse(answer);
+  if (refusal.success) {
+    throw new CommandError(`no run was started: ${refusal.data.reasons.join('; ')}`);
+  }
+  return parseDocument(RunAnswer, answer, 'the answer to a request for a run');
 }
 
 const answers: Readonly<Record<RunAnswer['outcome'], string>> = {
@@ -84,6 +92,7 @@ export function exitCodeOf(run: Run): ExitCode {
 const outcomes: Readonly<Record<NonNullable<Run['outcome']>, string>> = {
   live: 'a new version is live',
   awaiting_approval: 'a new version is staged and waits for `slipway approve`',
+  collected: 'the data was taken in and is not trained on for now',
   unchanged: 'nothing new: this data, model and code have been trained before',
   rejected: 'the new version was refused; the one before stays live',
   quarantined: 'invalid files went to quarantine; nothing else changed',

@@ -32,7 +32,12 @@ export const dropCommand = (): Command =>
           ]);
           return exitCodes.done;
         }
-        const answer = await askForRun(deployed, { kind: 'person', by: person(), settled: true });
+        const answer = await askForRun(deployed, {
+          kind: 'drop',
+          key: `landing/${model}/`,
+          by: person(),
+          settled: true,
+        });
         return reportRun(deployment, answer, { wait: options.wait, terminal });
       }),
     );

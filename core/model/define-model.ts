@@ -7,13 +7,7 @@ import { FeaturesSection } from './features-section.ts';
 import { MonitoringSection } from './monitoring-section.ts';
 import { DeliverySection, ServingSection, TrainingSection } from './platform-sections.ts';
 import { checkReferences } from './references.ts';
-
-const notBuilt = (section: string) =>
-  z
-    .never({
-      error: `the section '${section}' is not available in this version of Slipway; remove it`,
-    })
-    .optional();
+import { RetrainingSection } from './retraining-section.ts';
 
 /**
  * What a user writes in models/<name>/model.ts: one plain, serialisable object. Unknown keys and
@@ -33,7 +27,7 @@ export const ModelDefinition = z
     serving: ServingSection,
     delivery: DeliverySection,
     monitoring: MonitoringSection.prefault({}),
-    retraining: notBuilt('retraining'),
+    retraining: RetrainingSection.prefault({}),
   })
   .superRefine(checkReferences);
 

@@ -26,6 +26,8 @@ export const TrainingSection = z
           'there are no packages of the trainer for it; use an x86 CPU type of the families c, m, r, t, as in ml.m5.xlarge, or an NVIDIA GPU type of the families g4dn, g5, g6, g6e, p4d, p4de, p5, p5e, p5en, as in ml.g5.xlarge',
       })
       .default('ml.m5.xlarge'),
+    /** What an hour of this instance type costs you; without it the list price of us-east-1 counts. */
+    pricePerHourUsd: z.number().positive().max(1_000).optional(),
     volumeSizeInGb: z.int().min(1).max(16_384).default(30),
     spot: z.boolean().default(true),
     maxRuntimeSeconds: z.int().min(60).max(2_419_200).default(3_600),

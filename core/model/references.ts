@@ -1,12 +1,17 @@
 import type { z } from 'zod';
+import { pricedInstanceTypes, pricePerHourUsd, worstCaseUsd } from '../training/instance-prices.ts';
 import type { ColumnType, DataSection } from './data-section.ts';
 import { type EvaluationSection, type Holdout, metricsOfTask } from './evaluation-section.ts';
 import type { DeclaredFeature, FeaturesSection } from './features-section.ts';
+import type { TrainingSection } from './platform-sections.ts';
+import type { RetrainingSection } from './retraining-section.ts';
 
 interface Sections {
   data: DataSection;
   features: FeaturesSection;
   evaluation: EvaluationSection;
+  training: TrainingSection;
+  retraining: RetrainingSection;
 }
 type Report = (path: PropertyKey[], message: string) => void;
 
@@ -138,6 +143,27 @@ function checkEvaluation(sections: Sections, report: Report): void {
     );
 }
 
+/** A budget is kept with prices, and one that holds no training would never let any begin. */
+function checkBudget({ training, retraining }: Sections, report: Report): void {
+  const { monthlyBudgetUsd } = retraining;
+  if (monthlyBudgetUsd === undefined) return;
+  const path = ['retraining', 'monthlyBudgetUsd'];
+  const { instanceType, maxRuntimeSeconds } = training;
+  const price = pricePerHourUsd(training);
+  const atMost = worstCaseUsd(training);
+  if (price === undefined || atMost === undefined) {
+    report(
+      path,
+      `a budget needs a price, and that of ${instanceType} is not known; set training.pricePerHourUsd, or use one of ${listed(pricedInstanceTypes)}`,
+    );
+  } else if (atMost > monthlyBudgetUsd) {
+    report(
+      path,
+      `one training may cost ${atMost.toFixed(2)} USD (training.maxRuntimeSeconds ${maxRuntimeSeconds} at ${price} USD an hour), so that none would ever begin; raise the budget or lower training.maxRuntimeSeconds`,
+    );
+  }
+}
+
 /** What no single section can check: that they agree with each other. */
 export function checkReferences(sections: Sections, context: z.RefinementCtx<unknown>): void {
   const report: Report = (path, message) => context.addIssue({ code: 'custom', path, message });
@@ -145,4 +171,5 @@ export function checkReferences(sections: Sections, context: z.RefinementCtx<unk
   checkFeatureNames(sections, report);
   checkFeatures(sections, report);
   checkEvaluation(sections, report);
+  checkBudget(sections, report);
 }

@@ -61,14 +61,19 @@ export const RunOutcome = z.enum([
   /** A version is staged and goes live when a person approves it. */
   'awaiting_approval',
   'rejected',
+  /** Data was taken in and checked, and is not trained on for now: the reasons say what it waits for. */
+  'collected',
   'quarantined',
   'unchanged',
   'no_data',
 ]);
 export type RunOutcome = z.infer<typeof RunOutcome>;
-/** What asked for a run: a file that was dropped, a person, a person's retry of a failed step. */
+/**
+ * What asked for a run: a file that was dropped, a person, a person's retry of a failed step, an alarm, or
+ * the schedule on which kept wishes are looked at again.
+ */
 export const RunTrigger = z.strictObject({
-  kind: z.enum(['drop', 'person', 'retry']),
+  kind: z.enum(['drop', 'person', 'retry', 'alarm', 'schedule']),
   by: z.string(),
 });
 export type RunTrigger = z.infer<typeof RunTrigger>;

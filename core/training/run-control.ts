@@ -54,6 +54,8 @@ export interface RunControl {
   readonly runs: RunRecords;
   /** ISO 8601 in UTC with milliseconds. */
   readonly now: () => string;
+  /** Is told of each run whose end is recorded, before the next one begins; can be told twice. */
+  readonly ended: (runId: string) => Promise<void>;
 }
 
 /** So many others changed the lock at the same time that this change did not come through. */
@@ -120,11 +122,20 @@ async function ensureStarted(control: RunControl, lock: RunLock | undefined): Pr
 async function checkHolder(control: RunControl): Promise<void> {
   const lock = (await control.locks.read(control.model))?.lock;
   if (lock?.seenAt === undefined) return;
-  if (Date.parse(control.now()) - Date.parse(lock.seenAt) < seenForMs) return;
+  // A clock that was set back is no reason to believe it for longer.
+  if (Math.abs(Date.parse(control.now()) - Date.parse(lock.seenAt)) < seenForMs) return;
   const { runId } = lock;
   const { status, error, cause } = (await control.executions.find(runId)) ?? gone;
   if (status === 'RUNNING') await change(control, { kind: 'seen', runId });
   else await releaseRun(control, { runId, status, error, cause });
+}
+
+/** The lock as it is once a run that ended unheard of is released and one that was not started is. */
+export async function lockHolder(control: RunControl): Promise<RunLock | undefined> {
+  await checkHolder(control);
+  const lock = (await control.locks.read(control.model))?.lock;
+  await ensureStarted(control, lock);
+  return lock;
 }
 
 export interface RunRequest {
@@ -216,6 +227,7 @@ export async function releaseRun(
   try {
     const end = { status, reasons, finishedAt: control.now() };
     const recorded = await control.runs.finishRun(control.model, runId, end);
+    await control.ended(runId);
     const nextRunId = await endRun(control, runId);
     return { recorded, reasons, ...(nextRunId !== undefined && { nextRunId }) };
   } catch (failure) {

@@ -18,6 +18,8 @@ export const RunLock = z.strictObject({
   /** Drops are waited for until then; each one puts it off, unless the period is 0: then all is there. */
   quietUntil: Instant,
   quietSeconds: z.number().nonnegative(),
+  /** A person asked for it, alone or among others: cooldown and minimum rows do not hold it back. */
+  insists: z.boolean().default(false),
   /** When the run's execution was last known to exist; absent until it was started. */
   seenAt: Instant.optional(),
   /** The run that follows this one, because something was dropped or asked for meanwhile. */
@@ -27,6 +29,7 @@ export const RunLock = z.strictObject({
       trigger: RunTrigger,
       quietUntil: Instant,
       quietSeconds: z.number().nonnegative(),
+      insists: z.boolean().default(false),
     })
     .optional(),
 });
@@ -95,21 +98,25 @@ export function decide(lock: RunLock | undefined, event: LockEvent, now: string)
 
 function request(lock: RunLock | undefined, event: Of<'requested'>, now: string): LockDecision {
   const { model, runId, trigger } = event;
-  const wish = { runId, trigger, ...quietFor(event, now) };
+  const insists = trigger.kind === 'person';
+  const wish = { runId, trigger, insists, ...quietFor(event, now) };
   if (!lock) return { lock: newRun(model, wish, now), answer: { outcome: 'started', runId } };
   if (lock.phase === 'quiet') {
     const limit = after(lock.acquiredAt, lock.quietSeconds * quietPeriodsAtMost);
     const quiet = joinedBy(lock, event, now, limit);
+    const joined = insists && !lock.insists ? { ...lock, insists } : lock;
     return {
-      lock: quiet === lock ? lock : { ...lock, ...quiet },
+      lock: quiet === lock ? joined : { ...joined, ...quiet },
       answer: { outcome: 'coalesced', runId: lock.runId },
     };
   }
   const { next } = lock;
   if (!next) return { lock: { ...lock, next: wish }, answer: { outcome: 'queued', runId } };
   const quiet = joinedBy(next, event, now);
+  const same = quiet === next && (next.insists || !insists);
+  const joined = { ...next, ...quiet, insists: next.insists || insists };
   return {
-    lock: quiet === next ? lock : { ...lock, next: { ...next, ...quiet } },
+    lock: same ? lock : { ...lock, next: joined },
     answer: { outcome: 'queued', runId: next.runId },
   };
 }
@@ -153,6 +160,7 @@ function retry(lock: RunLock | undefined, event: Of<'retried'>, now: string): Lo
       acquiredAt: now,
       quietUntil: now,
       quietSeconds: 0,
+      insists: true,
     },
     answer: { outcome: 'started', runId },
   };
@@ -160,7 +168,9 @@ function retry(lock: RunLock | undefined, event: Of<'retried'>, now: string): Lo
 
 function poll(lock: RunLock, now: string): LockDecision {
   if (lock.phase === 'running') return { lock, answer: { outcome: 'settled' } };
-  if (now < lock.quietUntil) return { lock, answer: { outcome: 'waiting' } };
+  // What is all there is waited for by no clock, not even one that was set back.
+  if (lock.quietSeconds > 0 && now < lock.quietUntil)
+    return { lock, answer: { outcome: 'waiting' } };
   return { lock: { ...lock, phase: 'running', seenAt: now }, answer: { outcome: 'settled' } };
 }
 

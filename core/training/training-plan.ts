@@ -15,7 +15,11 @@ export const trainingId = (identity: {
 
 /** What the plan-training step hands to the steps after it. */
 export const TrainingPlan = z.strictObject({
-  decision: z.enum(['train', 'unchanged']),
+  /** collected: the policy waits, and says why. */
+  decision: z.enum(['train', 'collected', 'unchanged']),
+  reasons: z.array(z.string()),
+  /** Whether the data is other than what was collected before. */
+  isFresh: z.boolean(),
   trainingId: z.string(),
   trainingJobName: z.string(),
   /** S3 URIs ending in a slash: of one training identity, shared by all attempts at it. */
@@ -70,7 +74,9 @@ export interface PlanInput {
 }
 
 /** The training that a snapshot asks for, before it is known whether it was done already. */
-export function planTraining(input: PlanInput): Omit<TrainingPlan, 'decision'> {
+export function planTraining(
+  input: PlanInput,
+): Omit<TrainingPlan, 'decision' | 'reasons' | 'isFresh'> {
   const { definition, runId, contentHash, trainerSha256, trainingImage, artifactsBucket } = input;
   const { name } = definition;
   const id = trainingId({
@@ -110,7 +116,7 @@ export const deliveredVersions = (
 export function trainingDecision(
   known: TrainingRecord | undefined,
   delivered: readonly number[],
-): TrainingPlan['decision'] {
+): 'train' | 'unchanged' {
   if (!known || known.outcome === 'reserved') return 'train';
   if (known.outcome === 'rejected' || known.rejection) return 'unchanged';
   return delivered.some((version) => version >= known.version) ? 'unchanged' : 'train';

@@ -15,4 +15,6 @@ export const TakeSnapshotResult = z.object({
   /** The same where only versions differ: what a training sees of it. */
   contentHash: z.string(),
   files: z.int(),
+  /** Of the files that could be read as tables. */
+  rows: z.int(),
 });

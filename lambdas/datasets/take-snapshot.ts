@@ -79,7 +79,14 @@ export async function takeSnapshot(
   const landed = await data.listVersions(landingPrefix(model));
   const files = snapshotContent(landed, definition.data.mode);
   if (files.length === 0)
-    return { outcome: 'empty', snapshotId: '', manifestKey: '', contentHash: '', files: 0 };
+    return {
+      outcome: 'empty',
+      snapshotId: '',
+      manifestKey: '',
+      contentHash: '',
+      files: 0,
+      rows: 0,
+    };
   const manifest: SnapshotManifest = {
     model,
     files: await describeAll(data, files, await describedFiles(deps, model)),
@@ -96,5 +103,6 @@ export async function takeSnapshot(
     manifestKey,
     contentHash: contentHash(manifest),
     files: files.length,
+    rows: manifest.files.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
   };
 }

@@ -3,13 +3,13 @@ import { s3Objects } from '../../adapters/s3-objects.ts';
 import { snsNotifications } from '../../adapters/sns-notifications.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
-import { connectRunControl } from './connect-run-control.ts';
+import { connectRetraining } from './connect-run-control.ts';
 import { FinishRunEnvironment, FinishRunEvent, FinishRunResult } from './finish-run.contract.ts';
 import { finishRun } from './finish-run.ts';
 
 const environment = parseEnvironment(FinishRunEnvironment, process.env);
 const parts = {
-  control: connectRunControl(environment),
+  control: connectRetraining(environment).control,
   registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
   notifications: snsNotifications({

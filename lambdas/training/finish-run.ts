@@ -46,6 +46,7 @@ export async function finishRun(
       await artifacts.removePrefix(prefix);
     }
   }
+  await control.ended(runId);
   const nextRunId = await endRun(control, runId);
   const news = newsOf(model, { ...event, reasons });
   if (news) await notifications.publish({ ...news, model, runId, severity: 'news' });

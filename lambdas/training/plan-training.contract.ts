@@ -9,5 +9,10 @@ export const PlanTrainingEnvironment = z.object({
   TRAINING_DEVICE: z.enum(['cpu', 'cuda']),
   LAMBDA_TASK_ROOT: z.string(),
 });
-export const PlanTrainingEvent = z.object({ runId: z.string(), contentHash: z.string() });
+export const PlanTrainingEvent = z.object({
+  runId: z.string(),
+  contentHash: z.string(),
+  /** Of the snapshot, which is valid; each has its label. */
+  rows: z.int().nonnegative(),
+});
 export const PlanTrainingResult = TrainingPlan;

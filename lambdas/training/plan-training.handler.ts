@@ -1,8 +1,11 @@
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
+import { dynamodbRunLock } from '../../adapters/dynamodb-run-lock.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
+import { now } from './connect-run-control.ts';
 import {
   PlanTrainingEnvironment,
   PlanTrainingEvent,
@@ -13,15 +16,22 @@ import { decideTraining } from './plan-training.ts';
 const environment = parseEnvironment(PlanTrainingEnvironment, process.env);
 const definition = loadModelDefinition(environment.LAMBDA_TASK_ROOT);
 const table = { tableName: environment.REGISTRY_TABLE };
-const records = { registry: dynamodbRegistry(table), ledger: dynamodbLedger(table) };
+const records = {
+  registry: dynamodbRegistry(table),
+  ledger: dynamodbLedger(table),
+  store: dynamodbRetrainingState(table),
+  locks: dynamodbRunLock(table),
+  now,
+};
 
 export const handler = stepHandler(
   { event: PlanTrainingEvent, result: PlanTrainingResult },
-  ({ runId, contentHash }) =>
+  ({ runId, contentHash, rows }) =>
     decideTraining(records, {
       definition,
       runId,
       contentHash,
+      rows,
       trainerSha256: environment.TRAINER_SHA256,
       trainingImage: environment.TRAINING_IMAGE,
       trainingDevice: environment.TRAINING_DEVICE,

@@ -1,7 +1,7 @@
 import { snsNotifications } from '../../adapters/sns-notifications.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
-import { connectRunControl } from './connect-run-control.ts';
+import { connectRetraining } from './connect-run-control.ts';
 import {
   ReleaseRunEnvironment,
   ReleaseRunEvent,
@@ -11,7 +11,7 @@ import { releaseBrokenRun } from './release-run.ts';
 
 const environment = parseEnvironment(ReleaseRunEnvironment, process.env);
 const parts = {
-  control: connectRunControl(environment),
+  control: connectRetraining(environment).control,
   notifications: snsNotifications({
     newsTopicArn: environment.NEWS_TOPIC_ARN,
     pagesTopicArn: environment.PAGES_TOPIC_ARN,

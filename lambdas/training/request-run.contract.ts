@@ -1,18 +1,26 @@
 import { z } from 'zod';
+import { RetrainingAlarm } from '../../core/model/retraining-section.ts';
 
 /** Starts the model's pipeline, or marks the running one's lock dirty. The only door to it. */
 export const RequestRunEnvironment = z.object({
   REGISTRY_TABLE: z.string(),
   STATE_MACHINE_ARN: z.string(),
   QUIET_PERIOD_SECONDS: z.coerce.number().nonnegative(),
-  MODEL_NAME: z.string(),
+  LAMBDA_TASK_ROOT: z.string(),
 });
 /**
- * drop: an S3 event, rewritten by the rule · person: `slipway train`, or a drop known to be complete
- * (settled: do not wait for the quiet period) · retry: a failed run's step, with the state's own input.
+ * drop: an S3 event, rewritten by the rule, or a person who says who dropped it and that all is there
+ * (settled: do not wait for the quiet period) · person: `slipway train` · retry: a failed run's step, with
+ * the state's own input · alarm: of drift or quality, from the environment's one rule · tick: kept wishes
+ * are looked at again.
  */
 export const RequestRunEvent = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('drop'), key: z.string() }),
+  z.object({
+    kind: z.literal('drop'),
+    key: z.string(),
+    by: z.string().optional(),
+    settled: z.boolean().default(false),
+  }),
   z.object({ kind: z.literal('person'), by: z.string(), settled: z.boolean().default(true) }),
   z.object({
     kind: z.literal('retry'),
@@ -20,9 +28,16 @@ export const RequestRunEvent = z.discriminatedUnion('kind', [
     from: z.string(),
     input: z.record(z.string(), z.unknown()),
   }),
+  z.object({ kind: z.literal('alarm'), alarm: RetrainingAlarm, since: z.iso.datetime() }),
+  z.object({ kind: z.literal('tick'), time: z.iso.datetime() }),
 ]);
 export const RequestRunResult = z.object({
-  /** started: a new run · coalesced: the waiting run takes it in · queued: the next run takes it. */
-  outcome: z.enum(['started', 'coalesced', 'queued', 'busy']),
-  runId: z.string(),
+  /**
+   * started: a new run · coalesced: the waiting run takes it in · queued: the next run takes it · busy: a
+   * retry does not wait · waiting: no run is started for now, the reasons say why · ignored: not asked for.
+   */
+  outcome: z.enum(['started', 'coalesced', 'queued', 'busy', 'waiting', 'ignored']),
+  /** The run that takes it in, or that is in the way. */
+  runId: z.string().optional(),
+  reasons: z.array(z.string()).default([]),
 });

@@ -1,6 +1,6 @@
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
-import { connectRunControl } from './connect-run-control.ts';
+import { connectRetraining } from './connect-run-control.ts';
 import {
   RequestRunEnvironment,
   RequestRunEvent,
@@ -9,8 +9,8 @@ import {
 import { takeRequest } from './request-run.ts';
 
 const environment = parseEnvironment(RequestRunEnvironment, process.env);
-const control = connectRunControl(environment);
+const retraining = connectRetraining(environment);
 
 export const handler = stepHandler({ event: RequestRunEvent, result: RequestRunResult }, (event) =>
-  takeRequest(control, environment.QUIET_PERIOD_SECONDS, event),
+  takeRequest(retraining, environment.QUIET_PERIOD_SECONDS, event),
 );

@@ -1,49 +1,66 @@
 import type { z } from 'zod';
 import {
-  type RunAnswer,
-  type RunControl,
-  requestRun,
-  retryRun,
-} from '../../core/training/run-control.ts';
+  hearAlarm,
+  lookAgain,
+  type RetrainingControl,
+  retryWithinBudget,
+} from '../../core/training/retraining-control.ts';
+import { requestRun } from '../../core/training/run-control.ts';
 import { trainingJobName } from '../../core/training/training-plan.ts';
 import { newRunId } from './connect-run-control.ts';
-import type { RequestRunEvent } from './request-run.contract.ts';
+import type { RequestRunEvent, RequestRunResult } from './request-run.contract.ts';
 
-/** Takes a drop, a person's wish or a retry to the one starter. */
-export function takeRequest(
-  control: RunControl,
+type Request = z.infer<typeof RequestRunEvent>;
+type Of<Kind extends Request['kind']> = Extract<Request, { kind: Kind }>;
+
+/** Takes whatever asks for a run to the one starter. */
+export async function takeRequest(
+  retraining: RetrainingControl,
   quietSeconds: number,
-  event: z.infer<typeof RequestRunEvent>,
-): Promise<RunAnswer> {
+  event: z.input<typeof RequestRunEvent>,
+): Promise<z.infer<typeof RequestRunResult>> {
+  const { control } = retraining;
   const runId = newRunId(control.model);
-  if (event.kind === 'retry') {
-    const { by, from, input } = event;
-    const trigger = { kind: 'retry', by } as const;
-    return retryRun(control, {
-      runId,
-      trigger,
-      input: { ...withOwnJobName(input, control.model, runId), from },
-    });
+  switch (event.kind) {
+    case 'alarm':
+      return mutable(await hearAlarm(retraining, event, runId));
+    case 'tick':
+      return mutable(await lookAgain(retraining, runId));
+    case 'retry':
+      return mutable(await retry(retraining, runId, event));
+    default: {
+      const drop = event.kind === 'drop';
+      const answer = await requestRun(control, {
+        runId,
+        trigger: { kind: event.kind, by: drop ? (event.by ?? event.key) : event.by },
+        settled: event.settled ?? !drop,
+        quietSeconds,
+      });
+      return { ...answer, reasons: [] };
+    }
   }
-  const drop = event.kind === 'drop';
-  return requestRun(control, {
-    runId,
-    trigger: { kind: event.kind, by: drop ? event.key : event.by },
-    settled: !drop && event.settled,
-    quietSeconds,
-  });
 }
 
+const mutable = <Answer extends { readonly reasons: readonly string[] }>(answer: Answer) => ({
+  ...answer,
+  reasons: [...answer.reasons],
+});
+
 /** A run that is to train again needs a new job: SageMaker takes no name twice. */
-function withOwnJobName(
-  input: Readonly<Record<string, unknown>>,
-  model: string,
-  runId: string,
-): Record<string, unknown> {
-  const plan = input['plan'] as { trainingId?: unknown } | undefined;
-  if (typeof plan?.trainingId !== 'string' || 'train' in input) return { ...input };
-  return {
-    ...input,
-    plan: { ...plan, trainingJobName: trainingJobName(model, plan.trainingId, runId) },
+function retry(retraining: RetrainingControl, runId: string, { by, from, input }: Of<'retry'>) {
+  const { model } = retraining.control;
+  const plan = input['plan'] as { trainingId?: unknown; decision?: unknown } | undefined;
+  const trains = typeof plan?.trainingId === 'string' && !('train' in input);
+  const jobName = trains ? trainingJobName(model, String(plan.trainingId), runId) : undefined;
+  const request = {
+    runId,
+    trigger: { kind: 'retry', by } as const,
+    input: {
+      ...input,
+      ...(trains && { plan: { ...plan, trainingJobName: jobName } }),
+      from,
+    },
   };
+  const costs = trains && plan.decision === 'train';
+  return retryWithinBudget(retraining, request, costs ? jobName : undefined);
 }

@@ -87,6 +87,7 @@ export class ModelStack extends Stack {
       stateMachineArn: name.stateMachineArn,
       executionsArn: name.executionsArn,
       quietPeriodSeconds: props.quietPeriodSeconds,
+      driftCheckMinutes: props.driftCheckMinutes,
     };
     const datasets = new DatasetSteps(this, 'Datasets', context);
     const features = new FeatureSteps(this, 'Features', context);

@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
+import { EventField, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
@@ -14,6 +14,7 @@ import {
   notificationVariables,
 } from '../runtime/model-context.ts';
 import { explainWildcard } from '../runtime/waivers.ts';
+import { grantJobCosts } from './training-job.ts';
 
 export interface RunControlProps extends ModelContext {
   readonly stateMachineName: string;
@@ -21,6 +22,8 @@ export interface RunControlProps extends ModelContext {
   /** Of all executions of the state machine. */
   readonly executionsArn: string;
   readonly quietPeriodSeconds: number;
+  /** How often kept wishes for a training are looked at again. */
+  readonly driftCheckMinutes: number;
 }
 
 /**
@@ -42,7 +45,6 @@ export class RunControl extends Construct {
         REGISTRY_TABLE: registry.tableName,
         STATE_MACHINE_ARN: props.stateMachineArn,
         QUIET_PERIOD_SECONDS: String(props.quietPeriodSeconds),
-        MODEL_NAME: model.name,
       },
     });
     this.releaseRun = new HandlerFunction(this, 'ReleaseRun', {
@@ -54,12 +56,12 @@ export class RunControl extends Construct {
         REGISTRY_TABLE: registry.tableName,
         STATE_MACHINE_ARN: props.stateMachineArn,
         ...notificationVariables(props),
-        MODEL_NAME: model.name,
       },
     });
     grantNotifications(this.releaseRun, props);
     for (const control of [this.requestRun, this.releaseRun]) {
       grantRegistry(control, registry, 'write and delete');
+      grantJobCosts(control, model.name);
       explainWildcard(control, ':*', 'an execution is named when it starts');
       control.configureAsyncInvoke({
         retryAttempts: 2,
@@ -97,6 +99,18 @@ export class RunControl extends Construct {
           }),
           deadLetterQueue: deadLetters,
           retryAttempts: 8,
+        }),
+      ],
+    });
+    // An alarm that stays in ALARM goes off once, and a cooldown's end is no event.
+    new Rule(this, 'Tick', {
+      description: `Kept wishes for a training of ${model.name} are looked at again`,
+      schedule: Schedule.rate(Duration.minutes(props.driftCheckMinutes)),
+      targets: [
+        new LambdaTarget(this.requestRun, {
+          event: RuleTargetInput.fromObject({ kind: 'tick', time: EventField.time }),
+          deadLetterQueue: deadLetters,
+          retryAttempts: 2,
         }),
       ],
     });

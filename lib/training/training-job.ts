@@ -1,10 +1,16 @@
 import { join } from 'node:path';
 import { TrainingInstanceType } from '@aws-sdk/client-sagemaker';
 import { Stack } from 'aws-cdk-lib';
-import { type IRole, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import {
+  type IGrantable,
+  type IRole,
+  PolicyStatement,
+  Role,
+  ServicePrincipal,
+} from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
-import { Construct } from 'constructs';
+import { Construct, type IConstruct } from 'constructs';
 import { hashOf } from '../../core/canonical-json.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
 import { grantListing, grantObjects, type ModelContext } from '../runtime/model-context.ts';
@@ -221,10 +227,7 @@ export class TrainingJob extends Construct {
           'sagemaker:AddTags',
           'sagemaker:ListTags',
         ],
-        // <model>-<8 hex>-<6 hex>: of this length, so that jobs of a model called <model>-eu are not meant.
-        resources: [
-          `arn:${partition}:sagemaker:${region}:${account}:training-job/${name}-????????-??????`,
-        ],
+        resources: [trainingJobsArn(this, name)],
       }),
       new PolicyStatement({
         actions: ['iam:PassRole'],
@@ -249,3 +252,19 @@ const channel = (name: string, uri: Record<string, string>) => ({
     S3DataSource: { S3DataType: 'S3Prefix', S3DataDistributionType: 'FullyReplicated', ...uri },
   },
 });
+
+/** <model>-<8 hex>-<6 hex>: of this length, so that jobs of a model called <model>-eu are not meant. */
+function trainingJobsArn(scope: IConstruct, model: string): string {
+  const { region, account, partition } = Stack.of(scope);
+  return `arn:${partition}:sagemaker:${region}:${account}:training-job/${model}-????????-??????`;
+}
+
+/** Lets a function see what a model's training jobs cost. */
+export function grantJobCosts(grantee: IGrantable & IConstruct, model: string): void {
+  grantee.grantPrincipal.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['sagemaker:DescribeTrainingJob'],
+      resources: [trainingJobsArn(grantee, model)],
+    }),
+  );
+}

@@ -186,6 +186,7 @@ export class TrainingPipeline extends Construct {
     const planTraining = this.task('PlanTraining', steps.planTraining, '$.plan', {
       runId,
       contentHash: snapshot('contentHash'),
+      rows: JsonPath.numberAt('$.snapshot.rows'),
     });
     const buildFeatures = this.task('BuildFeatures', steps.buildFeatures, '$.features', {
       runId,
@@ -204,9 +205,27 @@ export class TrainingPipeline extends Construct {
       profileKey: feature('profileKey'),
     });
     planTraining.next(
-      new Choice(this, 'IsTrainingNew')
+      new Choice(this, 'IsToTrain')
         .when(Condition.stringEquals('$.plan.decision', 'train'), buildFeatures)
-        .when(Condition.isPresent('$.quarantine'), this.finish('FinishQuarantined', quarantined))
+        .when(
+          Condition.and(
+            Condition.isPresent('$.quarantine'),
+            Condition.or(
+              Condition.stringEquals('$.plan.decision', 'unchanged'),
+              Condition.booleanEquals('$.plan.isFresh', false),
+            ),
+          ),
+          this.finish('FinishQuarantined', quarantined),
+        )
+        .when(
+          Condition.stringEquals('$.plan.decision', 'collected'),
+          this.finish('FinishCollected', {
+            runId,
+            outcome: 'collected',
+            reasons: JsonPath.listAt('$.plan.reasons'),
+            trainingId,
+          }),
+        )
         .otherwise(this.finish('FinishUnchanged', { runId, outcome: 'unchanged', trainingId })),
     );
     buildFeatures.next(train).next(evaluate);

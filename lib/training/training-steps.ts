@@ -14,6 +14,7 @@ import {
   type ModelContext,
   notificationVariables,
 } from '../runtime/model-context.ts';
+import { grantJobCosts } from './training-job.ts';
 
 export interface TrainingStepsProps extends ModelContext {
   readonly trainerSha256: string;
@@ -81,11 +82,11 @@ export class TrainingSteps extends Construct {
         ARTIFACTS_BUCKET: artifacts.bucketName,
         STATE_MACHINE_ARN: props.stateMachineArn,
         ...notificationVariables(props),
-        MODEL_NAME: name,
       },
     });
     const ofTheRun = [`jobs/${name}/`, `checkpoints/${name}/`];
     grantRegistry(this.finishRun, registry, 'write and delete');
+    grantJobCosts(this.finishRun, name);
     grantListing(this.finishRun, artifacts, ofTheRun);
     grantObjects(this.finishRun, artifacts, ['delete'], ofTheRun);
     grantNotifications(this.finishRun, props);

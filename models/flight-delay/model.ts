@@ -53,4 +53,12 @@ export default defineModel({
   serving: { target: 'lambda' },
   delivery: { approval: 'automatic' },
   monitoring: { windowHours: 24, minimumRows: 500, psiThreshold: 0.2 },
+  // New flights come every day and change little: they wait until drift, quality or age ask for them.
+  retraining: {
+    onDrop: 'collect',
+    minimumLabelledRows: 5_000,
+    cooldownHours: 0,
+    maxAgeDays: 90,
+    monthlyBudgetUsd: 50,
+  },
 });

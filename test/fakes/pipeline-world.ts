@@ -48,6 +48,7 @@ export class PipelineWorld {
     executions: { ...this.mortal(this.executions.port), arnOf: this.executions.port.arnOf },
     runs: this.mortal(this.runs.port),
     now: () => new Date(this.clock).toISOString(),
+    ended: async () => {},
   };
 
   tick(seconds: number): void {

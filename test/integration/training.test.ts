@@ -1,4 +1,5 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { CreateStateMachineCommand, SFNClient, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import {
@@ -12,21 +13,24 @@ import {
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type DynamodbLedger, dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { type DynamodbRegistry, dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
 import { dynamodbRunLock } from '../../adapters/dynamodb-run-lock.ts';
 import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
+import { sagemakerTrainingJobs } from '../../adapters/sagemaker-training-jobs.ts';
 import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
 import { stepfunctionsExecutions } from '../../adapters/stepfunctions-executions.ts';
-import {
-  awaitQuiet,
-  type Executions,
-  type RunControl,
-  type RunLockStore,
-} from '../../core/training/run-control.ts';
+import { defineModel } from '../../core/model/define-model.ts';
+import type { RetrainingControl, TrainingJobs } from '../../core/training/retraining-control.ts';
+import type { RetrainingStore } from '../../core/training/retraining-state.ts';
+import { awaitQuiet, type Executions, type RunLockStore } from '../../core/training/run-control.ts';
 import { registerVersion } from '../../lambdas/registry/register-version.ts';
+import { retrainingControl } from '../../lambdas/training/connect-run-control.ts';
 import { finishRun } from '../../lambdas/training/finish-run.ts';
 import { decideTraining } from '../../lambdas/training/plan-training.ts';
 import { releaseBrokenRun } from '../../lambdas/training/release-run.ts';
 import { takeRequest } from '../../lambdas/training/request-run.ts';
+import { aModelDefinition } from '../builders/model-definition.ts';
+import { retrainingStoreContract } from '../fakes/retraining-contract.ts';
 import {
   executionsContract,
   runLockStoreContract,
@@ -41,6 +45,8 @@ let locks: RunLockStore;
 let registry: DynamodbRegistry;
 let ledger: DynamodbLedger;
 let executions: Executions;
+let store: RetrainingStore;
+let jobs: TrainingJobs;
 let data: S3Objects;
 let artifacts: S3Objects;
 let notifications: Notifications;
@@ -124,6 +130,8 @@ beforeAll(async () => {
   });
   stop = (runId) =>
     sfn.send(new StopExecutionCommand({ executionArn: executions.arnOf(runId), cause: 'enough' }));
+  store = dynamodbRetrainingState(table);
+  jobs = sagemakerTrainingJobs({ client: new SageMakerClient(clientConfig(cloud())) });
   const s3 = new S3Client(clientConfig(cloud()));
   for (const Bucket of ['training-data', 'training-artifacts']) {
     await s3.send(new CreateBucketCommand({ Bucket }));
@@ -142,32 +150,45 @@ beforeAll(async () => {
 describe('run locks in the table', () => runLockStoreContract(() => locks));
 describe('executions of Step Functions', () => executionsContract(() => executions));
 describe('runs in the table', () => runRecordsContract(() => registry));
+describe('retraining states in the table', () => retrainingStoreContract(() => store));
 
-const controlOf = (model: string): RunControl => ({
-  model,
-  locks,
-  executions,
-  runs: registry,
-  now: () => new Date().toISOString(),
-});
+const retrainingOf = (model: string): RetrainingControl =>
+  retrainingControl({
+    definition: defineModel(aModelDefinition({ name: model })),
+    ...{ locks, executions, registry, ledger, store, jobs },
+    now: () => new Date().toISOString(),
+  });
+
+/** Asks for a run, and has one that takes the request in. */
+async function ask(
+  retraining: RetrainingControl,
+  quietSeconds: number,
+  request: Parameters<typeof takeRequest>[2],
+) {
+  const { outcome, runId } = await takeRequest(retraining, quietSeconds, request);
+  if (runId === undefined) throw new Error(`no run takes the request in: ${outcome}`);
+  return { outcome, runId };
+}
 const drop = (model: string, file: number) =>
   ({ kind: 'drop', key: `landing/${model}/${file}.csv` }) as const;
 const person = { kind: 'person', by: 'ada', settled: true } as const;
 
 /** A candidate of a run that holds the lock, ready to be registered. */
 async function aTrainedRun(model: string, seed = 1) {
-  const control = controlOf(model);
-  const { runId } = await takeRequest(control, 30, person);
+  const retraining = retrainingOf(model);
+  const { control } = retraining;
+  const { runId } = await ask(retraining, 30, person);
   await awaitQuiet(control, runId);
   const candidate = await putCandidate({ data, artifacts }, { model, seed, runId });
   const { definition, event } = candidate;
   const plan = () =>
     decideTraining(
-      { registry, ledger },
+      { registry, ledger, store, locks, now: control.now },
       {
         definition,
         runId,
         contentHash: candidate.contentHash,
+        rows: 1_000,
         trainerSha256,
         trainingImage,
         trainingDevice: 'cpu',
@@ -188,7 +209,7 @@ async function aTrainedRun(model: string, seed = 1) {
       { control, registry, artifacts, notifications },
       { runId, outcome, reasons, trainingId: event.trainingId },
     );
-  return { control, runId, event, plan, place, finish };
+  return { control, retraining, runId, event, plan, place, finish };
 }
 
 const leftovers = async (model: string) => [
@@ -198,16 +219,17 @@ const leftovers = async (model: string) => [
 
 describe('the one starter', () => {
   it('starts one run for ten drops at once, and the next for the eleventh during it', async () => {
-    const control = controlOf('burst');
+    const retraining = retrainingOf('burst');
+    const { control } = retraining;
     const burst = await Promise.all(
-      Array.from({ length: 10 }, (_, file) => takeRequest(control, 1, drop('burst', file))),
+      Array.from({ length: 10 }, (_, file) => ask(retraining, 1, drop('burst', file))),
     );
     const [runId = ''] = new Set(burst.map((answer) => answer.runId));
     expect(burst.filter(({ runId: other }) => other !== runId)).toEqual([]);
     expect(burst.filter(({ outcome }) => outcome === 'started')).toHaveLength(1);
     await eventually(async () => (await awaitQuiet(control, runId)) || undefined);
 
-    const eleventh = await takeRequest(control, 1, drop('burst', 10));
+    const eleventh = await ask(retraining, 1, drop('burst', 10));
     expect(eleventh).toEqual({ outcome: 'queued', runId: expect.not.stringMatching(runId) });
     expect(await executions.find(eleventh.runId)).toBeUndefined();
     const parts = { control, registry, artifacts, notifications };
@@ -223,24 +245,26 @@ describe('the one starter', () => {
   });
 
   it('starts what a killed starter left unstarted', async () => {
-    const control = controlOf('killed');
+    const retraining = retrainingOf('killed');
+    const { control } = retraining;
     const dying = { ...executions, start: () => Promise.reject(new Error('killed')) };
-    await expect(takeRequest({ ...control, executions: dying }, 30, person)).rejects.toThrow(
-      'killed',
-    );
-    const again = await takeRequest(control, 30, person);
+    await expect(
+      takeRequest({ ...retraining, control: { ...control, executions: dying } }, 30, person),
+    ).rejects.toThrow('killed');
+    const again = await ask(retraining, 30, person);
     expect(again.outcome).toBe('coalesced');
     expect(await executions.find(again.runId)).toMatchObject({ status: 'RUNNING' });
   });
 
   it('goes on with a broken run under a new name, and trains under a new job’s name', async () => {
-    const control = controlOf('retried');
+    const retraining = retrainingOf('retried');
+
     const input = {
       runId: 'retried-20260301T000000-0000aa',
       plan: { trainingId: 'f'.repeat(64), trainingJobName: 'retried-ffffffff-0000aa' },
     };
     const retry = { kind: 'retry', by: 'ada', from: 'Train', input } as const;
-    const { outcome, runId } = await takeRequest(control, 30, retry);
+    const { outcome, runId } = await ask(retraining, 30, retry);
     expect(outcome).toBe('started');
     expect((await locks.read('retried'))?.lock.input).toEqual({
       model: 'retried',
@@ -249,7 +273,7 @@ describe('the one starter', () => {
       trigger: { kind: 'retry', by: 'ada' },
       plan: { ...input.plan, trainingJobName: `retried-ffffffff-${runId.slice(-6)}` },
     });
-    expect(await takeRequest(control, 30, retry)).toEqual({ outcome: 'busy', runId });
+    expect(await ask(retraining, 30, retry)).toEqual({ outcome: 'busy', runId });
   });
 });
 
@@ -302,8 +326,8 @@ describe('the end of a run', () => {
 describe('a run that breaks', () => {
   it('frees the lock, keeps its checkpoints, says why, and starts the run that waits', async () => {
     const run = await aTrainedRun('broken');
-    const { control, runId } = run;
-    const waiting = await takeRequest(control, 0, drop('broken', 2));
+    const { control, retraining, runId } = run;
+    const waiting = await ask(retraining, 0, drop('broken', 2));
     await stop(runId);
     const detail = {
       executionArn: executions.arnOf(runId),
@@ -327,11 +351,13 @@ describe('a run that breaks', () => {
   });
 
   it('is found by the next request where the event of its end never came', async () => {
-    const control = controlOf('silent');
-    const { runId } = await takeRequest(control, 30, person);
+    const retraining = retrainingOf('silent');
+    const { control } = retraining;
+    const { runId } = await ask(retraining, 30, person);
     await stop(runId);
-    const later = { ...control, now: () => new Date(Date.now() + 60_000).toISOString() };
-    expect(await takeRequest(later, 30, drop('silent', 1))).toMatchObject({ outcome: 'started' });
+    const inAMinute = () => new Date(Date.now() + 60_000).toISOString();
+    const later = { ...retraining, control: { ...control, now: inAMinute } };
+    expect(await ask(later, 30, drop('silent', 1))).toMatchObject({ outcome: 'started' });
     expect(await registry.getRun('silent', runId)).toMatchObject({ status: 'ABORTED' });
   });
 });

@@ -161,11 +161,33 @@ describe('defineModel', () => {
     expect(problems).toHaveLength(2);
   });
 
-  it.each(['retraining'])('refuses the section %s, which is not available', (section) => {
-    const [problem] = problemsOf({ ...aModelDefinition(), [section]: { schedule: 'hourly' } });
-    expect(problem).toContain(section);
-    expect(problem).toContain('not available');
-    expect(problem).toContain('remove it');
+  it('is trained again with defaults where it says nothing of retraining', () => {
+    expect(defineModel(aModelDefinition()).retraining).toEqual({
+      alarms: ['features-drifted', 'predictions-drifted', 'quality-dropped'],
+      onDrop: 'train',
+      minimumLabelledRows: 1,
+      cooldownHours: 0,
+    });
+    const wrong = { alarms: ['latency-high'], onDrop: 'ignore', schedule: 'hourly' };
+    const problems = problemsOf({ ...aModelDefinition(), retraining: wrong }).join('\n');
+    expect(problems).toContain('retraining.alarms[0]');
+    expect(problems).toContain('retraining.onDrop');
+    expect(problems).toContain('schedule');
+  });
+
+  it('keeps a budget only with a price that is known, and one that a training fits into', () => {
+    const retraining = { monthlyBudgetUsd: 1 };
+    const training = { trainer: 'xgboost', instanceType: 'ml.m4.xlarge' } as const;
+    const [unpriced, ...others] = problemsOf(aModelDefinition({ training, retraining }));
+    expect(others).toEqual([]);
+    expect(unpriced).toMatch(/retraining\.monthlyBudgetUsd.*ml\.m4\.xlarge is not known/);
+    expect(unpriced).toContain('set training.pricePerHourUsd');
+    const priced = { ...training, pricePerHourUsd: 0.24 };
+    expect(problemsOf(aModelDefinition({ training: priced, retraining }))).toEqual([]);
+    const dear = { ...training, pricePerHourUsd: 1.5 };
+    expect(problemsOf(aModelDefinition({ training: dear, retraining })).join()).toMatch(
+      /one training may cost 1\.50 USD.*raise the budget or lower training\.maxRuntimeSeconds/,
+    );
   });
 
   it('is watched with defaults where it says nothing of monitoring', () => {
