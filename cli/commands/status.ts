@@ -3,6 +3,7 @@ import type { Run } from '../../core/registry/records.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import type { Deployment } from '../deployment.ts';
 import { approvalAdvice, because } from '../describe-ledger.ts';
+import { describeWaits, waitsOf } from '../describe-waits.ts';
 import { enteredStates } from '../execution-history.ts';
 import { executionOf } from '../runs.ts';
 import { columns, styled } from '../terminal.ts';
@@ -14,11 +15,12 @@ async function currentStep(deployment: Deployment, model: string, runId: string)
 }
 
 async function statusOf(deployment: Deployment, model: string) {
-  const [head, held, runs, entries] = await Promise.all([
+  const [head, held, runs, entries, retraining] = await Promise.all([
     deployment.ledger.head(model),
     deployment.runLock.read(model),
     deployment.registry.listRuns(model, 5),
     deployment.ledger.entries(model),
+    deployment.retraining.read(model),
   ]);
   const lock = held?.lock;
   const since = entries.findLast(({ state }) => state === 'live')?.at;
@@ -39,6 +41,7 @@ async function statusOf(deployment: Deployment, model: string) {
           ...(await currentStep(deployment, model, lock.runId)),
         }
       : null,
+    retraining: waitsOf(retraining?.state, new Date().toISOString()),
     runs,
   };
 }
@@ -76,6 +79,7 @@ function describe(status: Status): string[] {
     // While its run goes on, a version is staged on its way to live.
     ...(staged === null || status.lock ? [] : approvalAdvice(status.model, staged)),
     ...activity(status),
+    ...describeWaits(status.retraining, new Date().toISOString()),
     ...(status.runs.length > 0
       ? columns([
           ['  run', 'outcome', 'version', 'started', 'asked for'],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { afterEach, describe, expect, it } from 'vitest';
 import { defineModel } from '../../core/model/define-model.ts';
 import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
@@ -103,6 +103,42 @@ describe("a model's pipeline", () => {
         source: ['aws.states'],
         detail: { status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
       },
+    });
+  });
+
+  it('looks at kept wishes again as often as drift is checked', () => {
+    flightDelay.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(1 hour)',
+      Targets: [
+        {
+          Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('^RunControlRequestRun'), 'Arn'] },
+          InputTransformer: {
+            InputPathsMap: { time: '$.time' },
+            InputTemplate: '{"kind":"tick","time":<time>}',
+          },
+          DeadLetterConfig: Match.anyValue(),
+        },
+      ],
+    });
+  });
+
+  it('sees what its own training jobs cost, and no more of SageMaker, where runs begin and end', () => {
+    const statements = Object.entries(flightDelay.findResources('AWS::IAM::Policy'))
+      .filter(([id]) => /(RequestRun|ReleaseRun|FinishRun)Role/.test(id))
+      .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement)
+      .filter(({ Action }) => JSON.stringify(Action).includes('sagemaker:'));
+    expect(statements).toHaveLength(3);
+    for (const { Action, Resource } of statements) {
+      expect(Action).toBe('sagemaker:DescribeTrainingJob');
+      expect(JSON.stringify(Resource)).toContain(':training-job/flight-delay-????????-??????');
+    }
+  });
+
+  it('ends with what was collected where the policy waits, and says why', () => {
+    const choices = JSON.stringify(definition.States['IsToTrain']);
+    expect(choices).toContain('FinishCollected');
+    expect(definition.States['FinishCollected']).toMatchObject({
+      Parameters: { outcome: 'collected', 'reasons.$': '$.plan.reasons' },
     });
   });
 

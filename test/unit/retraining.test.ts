@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { describeWaits, waitsOf } from '../../cli/describe-waits.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import type { RetrainingSection } from '../../core/model/retraining-section.ts';
 import { pricePerHourUsd, worstCaseUsd } from '../../core/training/instance-prices.ts';
@@ -45,10 +46,18 @@ describe('an alarm', () => {
     const waiting = await world.state();
     expect(waiting.retrainWanted).toMatchObject([{ kind: 'features-drifted', text: 'drift' }]);
     expect(waiting.refused?.reasons).toEqual(['1,204 of 5,000 labels']);
+    const now = world.now();
+    expect(describeWaits(waitsOf(waiting, now), now)).toEqual([
+      '  wants a training: drift since 23:02; 1,204 of 5,000 labels',
+    ]);
+    const tomorrow = '2026-04-02T00:00:00.000Z';
+    expect(describeWaits(waitsOf(waiting, tomorrow), tomorrow).join()).toContain(
+      'drift since 2026-03-31 23:02',
+    );
     await world.drop(3_796);
     await world.settle();
     expect(world.trainings).toHaveLength(2);
-    expect(await world.state()).toMatchObject({ retrainWanted: [] });
+    expect(describeWaits(waitsOf(await world.state(), now), now)).toEqual([]);
     expect((await world.state()).refused).toBeUndefined();
   });
 
