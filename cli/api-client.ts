@@ -1,9 +1,7 @@
-import { Sha256 } from '@aws-crypto/sha256-js';
-import { S3Client } from '@aws-sdk/client-s3';
-import { SignatureV4 } from '@smithy/signature-v4';
 import { CommandError, usageError } from './command-error.ts';
 import type { Deployment } from './deployment.ts';
 import type { RunningLaptop } from './laptop-file.ts';
+import { type Authorize, signedByIam } from './sign-request.ts';
 
 export interface ApiReply {
   readonly status: number;
@@ -58,11 +56,24 @@ export const scopesOf = (models: readonly string[]): string[] =>
   models.flatMap((model) => [`${model}:predict`, `${model}:feedback`]);
 
 type Method = 'GET' | 'POST';
-type Authorize = (method: Method, url: URL, body?: string) => Promise<Record<string, string>>;
 
-async function bearer(deployment: Deployment): Promise<Authorize> {
+/** A laptop's tokens last an hour; they are renewed well before. */
+const renewAfterMs = 1_800_000;
+
+function bearer(deployment: Deployment): Authorize {
   const { laptop, models } = deployment;
-  const token = laptop ? await laptopToken(laptop, scopesOf(models)) : process.env['SLIPWAY_TOKEN'];
+  if (laptop) {
+    let token: Promise<string> | undefined;
+    let askedAt = 0;
+    return async () => {
+      if (token === undefined || Date.now() - askedAt > renewAfterMs) {
+        askedAt = Date.now();
+        token = laptopToken(laptop, scopesOf(models));
+      }
+      return { authorization: `Bearer ${await token}` };
+    };
+  }
+  const token = process.env['SLIPWAY_TOKEN'];
   if (token === undefined) {
     throw usageError(
       `the environment '${deployment.environment}' takes JWTs; put one of your identity provider into SLIPWAY_TOKEN`,
@@ -71,28 +82,9 @@ async function bearer(deployment: Deployment): Promise<Authorize> {
   return async () => ({ authorization: `Bearer ${token}` });
 }
 
-/** Signs with the credentials and the region that the SDK finds. */
-function signed(): Authorize {
-  const { config } = new S3Client();
-  const signer = new SignatureV4({
-    service: 'execute-api',
-    region: config.region,
-    credentials: config.credentials,
-    sha256: Sha256,
-  });
-  return async (method, url, body) => {
-    const request = await signer.sign({
-      method,
-      protocol: url.protocol,
-      hostname: url.hostname,
-      path: url.pathname,
-      headers: { host: url.host, 'content-type': 'application/json' },
-      ...(body !== undefined && { body }),
-    });
-    const { host, ...headers } = request.headers;
-    return headers;
-  };
-}
+/** What lets this person's requests into the environment's API: a signature, or a token. */
+export const authorizationFor = (deployment: Deployment): Authorize =>
+  deployment.parameter('api-auth') === 'iam' ? signedByIam() : bearer(deployment);
 
 function parsed(text: string): unknown {
   try {
@@ -105,13 +97,14 @@ function parsed(text: string): unknown {
 /** A caller of the environment's API, with the credentials that it asks for. */
 export async function openApi(deployment: Deployment): Promise<ApiClient> {
   const baseUrl = baseUrlOf(deployment);
-  const authorize =
-    deployment.parameter('api-auth') === 'iam' ? signed() : await bearer(deployment);
+  const authorize = authorizationFor(deployment);
   const ask = async (method: Method, path: string, body?: string): Promise<ApiReply> => {
     const url = new URL(`${baseUrl}${path}`);
+    const headers = { 'content-type': 'application/json' };
+    const authorization = await authorize({ method, url, headers, body: body ?? '' });
     const reply = await fetch(url, {
       method,
-      headers: { 'content-type': 'application/json', ...(await authorize(method, url, body)) },
+      headers: { ...headers, ...authorization },
       ...(body !== undefined && { body }),
     });
     return {

@@ -23,8 +23,8 @@ export interface DeployedModel {
   readonly predictFunction: string;
 }
 
-/** Leads every AWS client of this process to the target. */
-function point(target: Target): RunningLaptop | undefined {
+/** Leads every AWS client of this process to the target; a laptop cloud is given back. */
+export function pointAt(target: Target): RunningLaptop | undefined {
   if (!environmentNames.some((name) => name === target.env)) {
     throw usageError(
       `there is no environment '${target.env}'; --env is one of ${environmentNames.join(', ')}`,
@@ -58,7 +58,7 @@ export type Deployment = Awaited<ReturnType<typeof openDeployment>>;
  * @throws CommandError where there is none.
  */
 export async function openDeployment(target: Target) {
-  const laptop = point(target);
+  const laptop = pointAt(target);
   const parameters = await readParameters(target.env);
   const parameter = (name: string): string => {
     const value = parameters.get(name);

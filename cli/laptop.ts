@@ -1,14 +1,13 @@
 // Brings up the whole platform on this machine: identity provider, laptop cloud, the stacks by the CDK CLI.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { readModels } from '../config/models.ts';
 import { type Cloud, startCloud } from '../local/cloud.ts';
 import { type IdentityProvider, startIdentityProvider } from '../local/identity-provider.ts';
 import { findValkeyServer, startValkeyServer } from '../local/valkey-server.ts';
+import { cdk } from './cdk.ts';
 import { CommandError } from './command-error.ts';
 import { announceLaptop, type RunningLaptop, repositoryRoot } from './laptop-file.ts';
 import { seconds, type Terminal } from './terminal.ts';
@@ -23,10 +22,8 @@ export interface Laptop {
 
 const audience = 'slipway';
 const trainingImage = join(repositoryRoot, '.venv', 'xgboost');
-const quiet = ['--no-notices'];
 /** Direct: without a change set, which only a person would look at. */
 const deployAll = ['deploy', '--all', '--require-approval', 'never', '--method', 'direct'];
-const cdkCli = join(repositoryRoot, 'node_modules', 'aws-cdk', 'bin', 'cdk');
 
 /** What has to end or go, newest first. */
 class Cleanup {
@@ -43,54 +40,6 @@ class Cleanup {
     })();
     return this.done;
   }
-}
-
-function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended.
-  }
-}
-
-const tellingLine = /✅|❌|deploying\.\.\.|Bundling|Error/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
-const colours = /\u001b\[[0-9;]*m/g;
-
-/** Runs the CDK CLI; its telling lines are progress, all of them are told when it fails. */
-function cdk(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  { note, cleanup }: { note: (line: string) => void; cleanup: Cleanup },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [cdkCli, ...args], {
-      cwd: repositoryRoot,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // A group of its own, so that Ctrl-C ends it in order and whatever it started with it.
-      detached: true,
-    });
-    cleanup.add(() => signalGroup(child, 'SIGTERM'));
-    const output: string[] = [];
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface(stream).on('line', (raw) => {
-        const line = raw.replaceAll(colours, '');
-        output.push(line);
-        if (tellingLine.test(line)) note(`    ${line.trim()}`);
-      });
-    }
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      if (code === 0) return resolve();
-      reject(
-        new CommandError(
-          `cdk ${args[0]} ended with ${signal ?? code}:\n${output.slice(-60).join('\n')}`,
-        ),
-      );
-    });
-  });
 }
 
 const runFile = (cloud: Cloud, identity: IdentityProvider): RunningLaptop => ({
@@ -161,23 +110,19 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
     SLIPWAY_LOCAL_JWKS_URI: identity.jwksUri,
     SLIPWAY_LOCAL_TRAINING_IMAGE: trainingImage,
     SLIPWAY_LOCAL_CACHE: cache ?? '',
-    CI: 'true',
     // What a synthesis leaves in its temporary folder goes with ours.
     TMPDIR: temporary,
-    CDK_DISABLE_CLI_TELEMETRY: 'true',
   };
-  const tools = { note: terminal.note, cleanup };
+  const tools = { note: terminal.note, onStop: (end: () => void) => cleanup.add(end) };
   const assembly = join(output, 'assembly');
   const account = `aws://${cloud.accountId}/${cloud.region}`;
   await step('preparing the cloud and building the stacks', () =>
     Promise.all([
-      cdk(['bootstrap', account, '--output', join(output, 'bootstrap'), ...quiet], env, tools),
-      cdk(['synth', '--quiet', '--output', assembly, ...quiet], env, tools),
+      cdk(['bootstrap', account, '--output', join(output, 'bootstrap')], env, tools),
+      cdk(['synth', '--quiet', '--output', assembly], env, tools),
     ]),
   );
-  await step('deploying the stacks', () =>
-    cdk([...deployAll, '--app', assembly, ...quiet], env, tools),
-  );
+  await step('deploying the stacks', () => cdk([...deployAll, '--app', assembly], env, tools));
   const running = runFile(cloud, identity);
   const removeRunFile = announceLaptop(running);
   cleanup.add(removeRunFile);

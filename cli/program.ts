@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { CommandError, describeError, exitCodes } from './command-error.ts';
 import { approveCommand } from './commands/approve.ts';
 import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { downloadCommand } from './commands/download.ts';
 import { driftCommand } from './commands/drift.ts';
 import { dropCommand } from './commands/drop.ts';
@@ -12,6 +13,8 @@ import { localCommand } from './commands/local.ts';
 import { logsCommand } from './commands/logs.ts';
 import { modelsCommand } from './commands/models.ts';
 import { predictCommand } from './commands/predict.ts';
+import { proxyCommand } from './commands/proxy.ts';
+import { pruneCommand } from './commands/prune.ts';
 import { rejectCommand } from './commands/reject.ts';
 import { retireCommand } from './commands/retire.ts';
 import { retryCommand } from './commands/retry.ts';
@@ -70,6 +73,9 @@ export function program(): Command {
     labelsCommand,
     driftCommand,
     tokenCommand,
+    proxyCommand,
+    doctorCommand,
+    pruneCommand,
   ];
   for (const make of commands) slipway.addCommand(make().copyInheritedSettings(slipway));
   return slipway;

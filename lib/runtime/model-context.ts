@@ -55,7 +55,7 @@ export function grantNotifications(grantee: IGrantable, context: ModelContext): 
 type ObjectAccess = 'read' | 'write' | 'delete';
 
 const actionsOf: Record<ObjectAccess, string[]> = {
-  read: ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectAttributes'],
+  read: ['s3:GetObject', 's3:GetObjectVersion'],
   write: ['s3:PutObject', 's3:AbortMultipartUpload'],
   delete: ['s3:DeleteObject'],
 };
@@ -104,8 +104,7 @@ export function grantRegistry(
   access: 'read' | 'write' | 'write and delete',
 ): void {
   const actions = ['dynamodb:GetItem', 'dynamodb:Query'];
-  if (access !== 'read')
-    actions.push('dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:ConditionCheckItem');
+  if (access !== 'read') actions.push('dynamodb:PutItem', 'dynamodb:UpdateItem');
   if (access === 'write and delete') actions.push('dynamodb:DeleteItem');
   grantee.grantPrincipal.addToPrincipalPolicy(
     new PolicyStatement({ actions, resources: [table.tableArn] }),

@@ -2,6 +2,7 @@ import { App, Aspects, Tags, Validations } from 'aws-cdk-lib';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { modelStackName } from '../../core/model/stack-names.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
@@ -48,13 +49,10 @@ export interface Environment {
   readonly platform: Platform;
 }
 
-const pascalCase = (name: string): string =>
-  name.replace(/(^|-)([a-z0-9])/g, (_, _dash, letter: string) => letter.toUpperCase());
-
 /** @throws InvalidDocumentError naming models whose stacks would be one. */
 function refuseSharedStacks(models: readonly ModelDefinition[]): void {
   // Case is ignored, because the templates are files, and not every file system tells it apart.
-  const sharing = Map.groupBy(models, ({ name }) => pascalCase(name).toLowerCase());
+  const sharing = Map.groupBy(models, ({ name }) => modelStackName('', name).toLowerCase());
   const problems = [...sharing.values()]
     .filter((group) => group.length > 1)
     .map((group) => {
@@ -97,7 +95,7 @@ export function slipwayApp(
   });
   const sharedCacheOf = sharedCaches(app, environment, models, shared);
   const stacks = models.map((model) => {
-    const stack = new ModelStack(app, `${prefix}-Model-${pascalCase(model.name)}`, {
+    const stack = new ModelStack(app, modelStackName(environment.name, model.name), {
       ...shared,
       model,
       state,

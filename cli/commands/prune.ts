@@ -1,0 +1,76 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { readModels } from '../../config/models.ts';
+import { type Common, deployedCommand } from '../command.ts';
+import { usageError } from '../command-error.ts';
+import { pointAt } from '../deployment.ts';
+import { destroyStack, type RemovedModel, refuseUsedStacks, removedModels } from '../prune.ts';
+import { processTerminal, styled, withProgress } from '../terminal.ts';
+
+interface Options extends Common {
+  readonly yes: boolean;
+}
+
+function described({ model, stack, destroyed }: RemovedModel): string[] {
+  const parts = Object.entries(destroyed).map(
+    ([type, count]) => `${count} ${type.replace('AWS::', '')}`,
+  );
+  return [
+    `${styled('bold', stack)} ${model === undefined ? '' : `(the model ${model}) `}would be destroyed:`,
+    `  ${parts.join(', ')}`,
+  ];
+}
+
+const kept = (environment: string): string[] => [
+  `Kept in Slipway-${environment}-State, and found again should the model come back: what was dropped, its`,
+  'snapshots, features, predictions, labels and reports, every version with its artifacts, the registry and the ledger.',
+];
+
+/** @throws CommandError where there is nobody to ask. */
+async function agreed(count: number): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw usageError(
+      'there is no terminal to ask on; look at what would be destroyed, then add --yes',
+    );
+  }
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test(await asking.question(`Destroy ${count} stack(s)? [y/N] `));
+  } finally {
+    asking.close();
+  }
+}
+
+export const pruneCommand = (): Command =>
+  deployedCommand({
+    usage: 'prune',
+    description: 'destroy the stacks of models whose folder is gone; their data and versions stay',
+    examples: ['slipway prune --env dev', 'slipway prune --env prod --yes --json'],
+  })
+    .option('--yes', 'do not ask', false)
+    .action(async (options: Options) => {
+      const { env } = options;
+      pointAt(options);
+      const terminal = processTerminal(options.json);
+      const models = (await readModels(process.env)).map(({ name }) => name);
+      const removed = await removedModels(env, models);
+      if (removed.length === 0) {
+        terminal.result({ destroyed: [] }, [
+          `every deployed model of '${env}' has its folder; there is nothing to destroy`,
+        ]);
+        return;
+      }
+      for (const line of [...removed.flatMap(described), ...kept(env)]) terminal.note(line);
+      refuseUsedStacks(env, removed);
+      if (!options.yes && !(await agreed(removed.length))) {
+        terminal.result({ destroyed: [] }, ['nothing was destroyed']);
+        return;
+      }
+      for (const { stack } of removed) {
+        await withProgress(terminal, `destroying ${stack}`, () => destroyStack(stack));
+      }
+      terminal.result(
+        { destroyed: removed },
+        removed.map(({ stack }) => `${stack} is destroyed`),
+      );
+    });
