@@ -357,17 +357,18 @@ export async function* typedColumns(
   }
 }
 
-/** The largest value of a column of numbers or instants; null where there is none. */
-export async function largest(
+/** The smallest and the largest value of a column of numbers or instants; undefined where there is none. */
+export async function extent(
   database: DuckdbDatabase,
   tables: readonly TypedTable[],
   column: string,
-): Promise<number | null> {
-  let found: number | null = null;
+): Promise<{ readonly smallest: number; readonly largest: number } | undefined> {
+  const found: number[] = [];
+  const value = valueColumn(column);
   for (const { name } of tables) {
-    const [row] = await database.rows(`SELECT max(${valueColumn(column)}) FROM ${name}`);
-    const value = row?.[0];
-    if (typeof value === 'number' && (found === null || value > found)) found = value;
+    const [row = []] = await database.rows(`SELECT min(${value}), max(${value}) FROM ${name}`);
+    found.push(...row.filter((each) => typeof each === 'number'));
   }
-  return found;
+  if (found.length === 0) return undefined;
+  return { smallest: Math.min(...found), largest: Math.max(...found) };
 }

@@ -229,9 +229,14 @@ function versionRecords(table: DynamodbTable) {
     /**
      * Writes a reserved version, its training, its edges both ways, its run and the list of models,
      * all or nothing. Writing it again changes nothing.
+     * @param rejection why the gate refused the version; empty where it passed
      */
-    async registerVersion(version: ModelVersion, edges: readonly LineageEdge[]): Promise<void> {
-      if (await table.transact(registration(TableName, version, edges))) return;
+    async registerVersion(
+      version: ModelVersion,
+      edges: readonly LineageEdge[],
+      rejection: readonly string[] = [],
+    ): Promise<void> {
+      if (await table.transact(registration(TableName, version, edges, rejection))) return;
       const found = await training(version.model, version.trainingId);
       if (found?.outcome === 'registered' && found.version === version.version) return;
       throw new Error(
@@ -299,9 +304,14 @@ function registration(
   TableName: string,
   version: ModelVersion,
   edges: readonly LineageEdge[],
+  rejection: readonly string[],
 ): TransactItems {
   const { model, trainingId, runId, trainingJobName } = version;
-  const trainingDocument: TrainingRecord = { outcome: 'registered', version: version.version };
+  const trainingDocument: TrainingRecord = {
+    outcome: 'registered',
+    version: version.version,
+    ...(rejection.length > 0 && { rejection: [...rejection] }),
+  };
   const runSet = nestedSet({ version: version.version, trainingId, trainingJobName });
   return [
     {

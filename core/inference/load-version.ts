@@ -21,10 +21,14 @@ export interface VersionSource {
   createSession(onnx: Uint8Array, width: number): Promise<ModelSession>;
 }
 
-type Artifact = 'model.onnx' | 'signature.json' | 'features.json' | 'parity.json';
+export type Artifact = 'model.onnx' | 'signature.json' | 'features.json' | 'parity.json';
 
-const registeredHash = (record: ModelVersion, name: Artifact): string =>
-  record.artifacts[name]?.sha256 ?? '';
+/** What a version is put together from, registered or not yet. */
+export interface VersionParts extends Pick<VersionSource, 'createSession'> {
+  readonly model: string;
+  readonly version: number;
+  read(name: Artifact): Promise<Uint8Array>;
+}
 
 async function readVerified(
   source: VersionSource,
@@ -44,7 +48,12 @@ async function readVerified(
   return bytes;
 }
 
-function checkFit(record: ModelVersion, signature: Signature, spec: FeatureSpec, width: number) {
+function checkFit(
+  record: Pick<VersionParts, 'model' | 'version'>,
+  signature: Signature,
+  spec: FeatureSpec,
+  width: number,
+) {
   const what = `version ${record.version} of ${record.model}`;
   if (signature.model !== record.model) {
     throw new CorruptVersionError(`${what} has the signature of model ${signature.model}`);
@@ -69,39 +78,53 @@ async function warmUp(session: ModelSession, sample: ParitySample, what: string)
 }
 
 /**
- * Loads a version: reads what was registered, verifies each hash, warms the graph up.
- * @throws CorruptVersionError when the artifacts are not what was registered.
+ * Puts a version together and warms its graph up.
+ * @throws CorruptVersionError when the parts do not fit each other.
  */
-export async function loadVersion(source: VersionSource, version: number): Promise<LoadedVersion> {
-  const record = await source.record(version);
-  const json = async <Schema extends z.ZodType>(name: Artifact, schema: Schema) => {
-    const text = new TextDecoder().decode(await readVerified(source, record, name));
-    return parseDocument(schema, JSON.parse(text), `${name} of ${record.model} v${version}`);
+export async function assembleVersion(parts: VersionParts): Promise<LoadedVersion> {
+  const { model, version } = parts;
+  const parsed = <Schema extends z.ZodType>(name: Artifact, bytes: Uint8Array, schema: Schema) => {
+    const text = new TextDecoder().decode(bytes);
+    return parseDocument(schema, JSON.parse(text), `${name} of ${model} v${version}`);
   };
-  const [onnx, signature, spec, sample] = await Promise.all([
-    readVerified(source, record, 'model.onnx'),
-    json('signature.json', Signature),
-    json('features.json', FeatureSpec),
-    json('parity.json', ParitySample),
+  const [onnx, features, ...others] = await Promise.all([
+    parts.read('model.onnx'),
+    parts.read('features.json'),
+    parts.read('signature.json'),
+    parts.read('parity.json'),
   ]);
-  checkFit(record, signature, spec, sample.input.shape[1]);
-  const session = await source.createSession(onnx, signature.tensor.width);
+  const spec = parsed('features.json', features, FeatureSpec);
+  const signature = parsed('signature.json', others[0], Signature);
+  const sample = parsed('parity.json', others[1], ParitySample);
+  checkFit(parts, signature, spec, sample.input.shape[1]);
+  const session = await parts.createSession(onnx, signature.tensor.width);
   try {
-    await warmUp(session, sample, `version ${version} of ${record.model}`);
+    await warmUp(session, sample, `version ${version} of ${model}`);
   } catch (error) {
     await session.release();
     throw error;
   }
   return {
-    model: record.model,
+    model,
     version,
-    identity: {
-      modelSha256: registeredHash(record, 'model.onnx'),
-      featuresSha256: registeredHash(record, 'features.json'),
-    },
+    identity: { modelSha256: sha256(onnx), featuresSha256: sha256(features) },
     signature,
     spec,
     parse: instancesParser(signature),
     session,
   };
+}
+
+/**
+ * Loads a version: reads what was registered, verifies each hash, warms the graph up.
+ * @throws CorruptVersionError when the artifacts are not what was registered.
+ */
+export async function loadVersion(source: VersionSource, version: number): Promise<LoadedVersion> {
+  const record = await source.record(version);
+  return assembleVersion({
+    model: record.model,
+    version,
+    read: (name) => readVerified(source, record, name),
+    createSession: source.createSession,
+  });
 }

@@ -112,6 +112,31 @@ function checkHoldout(holdout: Holdout, { data }: Sections, report: Report): voi
   }
 }
 
+function checkSlices({ data, evaluation }: Sections, report: Report): void {
+  for (const [name, { column: columnName, values }] of Object.entries(evaluation.slices)) {
+    const path = ['evaluation', 'slices', name];
+    const column = data.columns[columnName];
+    if (!column) {
+      report([...path, 'column'], `use one of ${listed(Object.keys(data.columns))}`);
+    } else if (columnName === data.label) {
+      report([...path, 'column'], 'a slice by the label says nothing; use another column');
+    } else if (column.type === 'timestamp') {
+      report([...path, 'column'], 'a slice does not take a timestamp; use another column');
+    } else if (column.sensitive) {
+      report([...path, 'column'], 'a slice is reported; use a column that is not sensitive');
+    } else {
+      const { form, holds } = valuesOfType[column.type];
+      const wrong = values.find((value) => !holds(value));
+      if (wrong !== undefined) {
+        report(
+          [...path, 'values'],
+          `no row could have the value ${JSON.stringify(wrong)}: ${columnName} is a column of type ${column.type}; use ${form}`,
+        );
+      }
+    }
+  }
+}
+
 function checkEvaluation(sections: Sections, report: Report): void {
   const { data, evaluation } = sections;
   const { holdout, metric, task } = evaluation;
@@ -122,6 +147,7 @@ function checkEvaluation(sections: Sections, report: Report): void {
     );
   }
   checkHoldout(holdout, sections, report);
+  checkSlices(sections, report);
   const label = data.columns[data.label];
   if (!label) return;
   if (task === 'binary_classification' && label.type !== 'boolean' && label.type !== 'integer') {

@@ -9,6 +9,8 @@ export const VersionMetrics = z.strictObject({
   metrics: Evaluation.shape.metrics,
   baseline: Evaluation.shape.baseline,
   parity: Evaluation.shape.parity,
+  /** Versions from before it was kept have none. */
+  timeSpan: Evaluation.shape.timeSpan,
   training: z.record(z.string(), z.unknown()),
 });
 export type VersionMetrics = z.infer<typeof VersionMetrics>;
@@ -17,6 +19,15 @@ export const versionMetrics = (
   evaluation: Evaluation,
   training: Readonly<Record<string, unknown>>,
 ): VersionMetrics => {
-  const { task, primaryMetric: primary, rows, metrics, baseline, parity } = evaluation;
-  return { task, primary, rows, metrics, baseline, parity, training: { ...training } };
+  const { task, primaryMetric: primary, rows, metrics, baseline, parity, timeSpan } = evaluation;
+  return {
+    task,
+    primary,
+    rows,
+    metrics,
+    baseline,
+    parity,
+    ...(timeSpan && { timeSpan }),
+    training: { ...training },
+  };
 };

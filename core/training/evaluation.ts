@@ -1,23 +1,40 @@
 import { z } from 'zod';
-import type { ParitySample } from '../inference/parity-sample.ts';
+import { TimeSpan } from '../features/built-features.ts';
+import { MeasurementResult } from '../inference/measurement.ts';
 import {
   type EvaluationSection,
-  higherIsBetter,
   MetricName,
   metricsOfTask,
   Task,
 } from '../model/evaluation-section.ts';
+import { Comparison, compareVersions } from './compare-versions.ts';
+import { Changes } from './data-changes.ts';
+import {
+  checkBaseline,
+  checkHoldout,
+  checkLimits,
+  checkParity,
+  checkPredictions,
+  checkProduction,
+  EvaluationRule,
+  firstNonPrediction,
+  type ParityAnswers,
+  ProductionResult,
+} from './gate-rules.ts';
 import { metrics, type Numbers } from './metrics.ts';
 
 const Metrics = z.partialRecord(MetricName, z.number());
 
-export const EvaluationRule = z.strictObject({
-  rule: z.enum(['parity', 'predictions', 'holdout', 'baseline']),
-  passed: z.boolean(),
-  /** What was found, in numbers. */
-  text: z.string(),
+/** The primary metric of some of the holdout's rows. */
+export const SliceResult = z.strictObject({
+  name: z.string(),
+  rows: z.int().nonnegative(),
+  /** Of the candidate; undefined where the rows have no such metric. */
+  value: z.number().optional(),
+  /** Against the live version, on the slice's rows. */
+  comparison: Comparison.optional(),
 });
-export type EvaluationRule = z.infer<typeof EvaluationRule>;
+export type SliceResult = z.infer<typeof SliceResult>;
 
 /** evaluation.json: how good a candidate is on the holdout, and what the gate says of it. */
 export const Evaluation = z.strictObject({
@@ -34,94 +51,36 @@ export const Evaluation = z.strictObject({
     maximumAbsoluteDifference: z.number().nullable(),
     tolerance: z.number(),
   }),
+  production: ProductionResult,
+  slices: z.array(SliceResult),
+  measurement: MeasurementResult,
+  /** Event times of the training's and the holdout's rows. */
+  timeSpan: TimeSpan.optional(),
+  /** Against the live version's lineage; there is none without a live version. */
+  changes: Changes.optional(),
   rules: z.array(EvaluationRule),
   outcome: z.enum(['passed', 'rejected']),
 });
 export type Evaluation = z.infer<typeof Evaluation>;
 
+/** What the live version gave for the holdout's rows, in the same order. */
+export type ProductionAnswers =
+  | Exclude<ProductionResult, { outcome: 'compared' }>
+  | { readonly outcome: 'answered'; readonly version: number; readonly predictions: Numbers };
+
 /** What a candidate did. */
-export interface CandidateAnswers {
+export interface CandidateAnswers extends ParityAnswers {
   /** Of the holdout, in the same order. */
   readonly labels: Numbers;
   readonly predictions: Numbers;
   /** Mean of the training rows' labels. */
   readonly trainLabelMean: number;
-  readonly paritySample: ParitySample;
-  /** ONNX Runtime's predictions of the parity sample. */
-  readonly parityPredictions: Numbers;
-}
-
-/** No trainer may allow itself more: trees give the same sums in both runtimes but for rounding. */
-const largestTolerance = 1e-6;
-
-/** Six significant digits: enough to compare, short enough to read. */
-const shown = (value: number): string => String(Number(value.toPrecision(6)));
-
-function comparedRows({ paritySample, parityPredictions }: CandidateAnswers) {
-  const rows = paritySample.output.data.map((expected, row) => {
-    const found = parityPredictions[row] ?? Number.NaN;
-    const difference = Math.abs(found - expected);
-    return {
-      row,
-      expected,
-      found,
-      difference: Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference,
-    };
-  });
-  const [first, ...others] = rows;
-  if (!first) throw new RangeError('a parity sample has at least one row');
-  const worst = others.reduce((a, b) => (b.difference > a.difference ? b : a), first);
-  return { rows: rows.length, worst };
-}
-
-function checkParity(answers: CandidateAnswers) {
-  const { rows, worst } = comparedRows(answers);
-  const tolerance = Math.min(answers.paritySample.tolerance, largestTolerance);
-  const passed = worst.difference <= tolerance;
-  const text = passed
-    ? `ONNX Runtime equals the trainer on ${rows} rows within ${shown(worst.difference)} (at most ${tolerance})`
-    : `ONNX Runtime gives ${worst.found} where the trainer gave ${worst.expected}, in row ${worst.row} of ${rows} of the parity sample; at most ${tolerance} apart is accepted`;
-  const maximumAbsoluteDifference = Number.isFinite(worst.difference) ? worst.difference : null;
-  return {
-    parity: { rows, maximumAbsoluteDifference, tolerance },
-    rule: { rule: 'parity', passed, text } satisfies EvaluationRule,
-  };
-}
-
-const firstRow = (values: Numbers, wrong: (value: number) => boolean): number =>
-  Array.prototype.findIndex.call(values, wrong);
-
-/** Predictions are numbers and, of a classification, probabilities. */
-function checkPredictions(task: Task, { predictions }: CandidateAnswers): EvaluationRule {
-  const isProbability = (value: number) => value >= 0 && value <= 1;
-  const right = task === 'binary_classification' ? isProbability : Number.isFinite;
-  const kind = task === 'binary_classification' ? 'a probability' : 'a finite number';
-  const at = firstRow(predictions, (value) => !right(value));
-  return {
-    rule: 'predictions',
-    passed: at === -1,
-    text:
-      at === -1
-        ? `all ${predictions.length} predictions of the holdout are ${kind}`
-        : `the prediction of holdout row ${at} is ${predictions[at]}, not ${kind}`,
-  };
-}
-
-/** What the metrics need: rows, and of a classification both classes. */
-function checkHoldout(task: Task, { labels }: CandidateAnswers): EvaluationRule {
-  const rows = labels.length;
-  if (task === 'regression') {
-    const text = `the holdout has ${rows} rows${rows > 0 ? '' : '; widen evaluation.holdout'}`;
-    return { rule: 'holdout', passed: rows > 0, text };
-  }
-  const positives = Array.prototype.filter.call(labels, (label) => label === 1).length;
-  const passed = positives > 0 && positives < rows;
-  const counts = `the holdout has ${positives} positive rows of ${rows}`;
-  return {
-    rule: 'holdout',
-    passed,
-    text: passed ? counts : `${counts}; it needs both classes, widen evaluation.holdout`,
-  };
+  readonly production: ProductionAnswers;
+  /** Rows of the holdout that each slice has. */
+  readonly slices: ReadonlyMap<string, readonly number[]>;
+  readonly measurement: MeasurementResult;
+  /** The same seed gives the same intervals. */
+  readonly seed: string;
 }
 
 const measured = (task: Task, labels: Numbers, predictions: Numbers): z.infer<typeof Metrics> =>
@@ -129,45 +88,110 @@ const measured = (task: Task, labels: Numbers, predictions: Numbers): z.infer<ty
     metricsOfTask[task].map((name) => [name, metrics[name](labels, predictions)] as const),
   );
 
-function checkBaseline(
+function compareWithProduction(
   section: EvaluationSection,
-  found: z.infer<typeof Metrics>,
-  baseline: z.infer<typeof Metrics>,
-): EvaluationRule {
-  const { metric, mustBeatBaselineBy: margin } = section;
-  const value = found[metric] ?? Number.NaN;
-  const reference = baseline[metric] ?? Number.NaN;
-  const gain = higherIsBetter(metric) ? value - reference : reference - value;
+  { labels, predictions, production, seed }: CandidateAnswers,
+): ProductionResult {
+  if (production.outcome !== 'answered') return production;
+  const { version } = production;
+  const at = firstNonPrediction(section.task, production.predictions);
+  if (at !== -1) {
+    const reason = `it answers ${production.predictions[at]} to holdout row ${at}; roll back, or approve the candidate by hand`;
+    return { outcome: 'not_comparable', version, reason };
+  }
+  const rows = { labels, production: production.predictions, candidate: predictions };
+  const { metric, confidence } = section;
   return {
-    rule: 'baseline',
-    passed: gain > 0 && gain >= margin,
-    text: `${metric} ${shown(value)} against the baseline's ${shown(reference)}: better by ${shown(gain)}, at least ${margin} is required`,
+    outcome: 'compared',
+    version,
+    comparison: compareVersions(rows, { metric, confidence, seed }),
   };
+}
+
+const picked = (values: Numbers, rows: readonly number[]): Float64Array =>
+  Float64Array.from(rows, (row) => values[row] ?? Number.NaN);
+
+function evaluateSlice(
+  section: EvaluationSection,
+  answers: CandidateAnswers,
+  comparable: boolean,
+  [name, rows]: readonly [string, readonly number[]],
+): SliceResult {
+  const { metric, confidence, task } = section;
+  const labels = picked(answers.labels, rows);
+  if (checkHoldout(task, labels).outcome === 'failed') return { name, rows: rows.length };
+  const candidate = picked(answers.predictions, rows);
+  const found = { name, rows: rows.length, value: metrics[metric](labels, candidate) };
+  if (!comparable || answers.production.outcome !== 'answered') return found;
+  const production = picked(answers.production.predictions, rows);
+  const seed = `${answers.seed} ${name}`;
+  return {
+    ...found,
+    comparison: compareVersions({ labels, production, candidate }, { metric, confidence, seed }),
+  };
+}
+
+/** What is known of a candidate whose holdout and predictions have metrics. */
+function measureCandidate(section: EvaluationSection, answers: CandidateAnswers) {
+  const { task, metric } = section;
+  const { labels, predictions, trainLabelMean } = answers;
+  const constant = new Float64Array(labels.length).fill(trainLabelMean);
+  const found = measured(task, labels, predictions);
+  const baseline = measured(task, labels, constant);
+  const production = compareWithProduction(section, answers);
+  const comparable = production.outcome === 'compared';
+  return {
+    metrics: found,
+    baseline,
+    production,
+    slices: [...answers.slices].map((slice) => evaluateSlice(section, answers, comparable, slice)),
+    rules: [
+      checkBaseline(section, found[metric] ?? Number.NaN, baseline[metric] ?? Number.NaN),
+      checkProduction(section, production),
+    ],
+  };
+}
+
+/** Without metrics there is nothing to compare. */
+function nothingMeasured({ production }: CandidateAnswers) {
+  const reason = 'the candidate has no metric on the holdout';
+  const compared: ProductionResult =
+    production.outcome === 'answered'
+      ? { outcome: 'not_comparable', version: production.version, reason }
+      : production;
+  return { metrics: {}, baseline: {}, production: compared, slices: [], rules: [] };
 }
 
 /** Measures a candidate and applies every rule of the gate; each tells its numbers. */
 export function evaluate(section: EvaluationSection, answers: CandidateAnswers): Evaluation {
   const { task, metric } = section;
-  const { labels, predictions, trainLabelMean } = answers;
+  const { labels, predictions, trainLabelMean, measurement } = answers;
   const { parity, rule: parityRule } = checkParity(answers);
-  const rules = [parityRule, checkHoldout(task, answers), checkPredictions(task, answers)];
-  const measurable = rules.every(({ rule, passed }) => rule === 'parity' || passed);
-  const constant = new Float64Array(labels.length).fill(trainLabelMean);
-  const found = measurable ? measured(task, labels, predictions) : {};
-  const baseline = measurable ? measured(task, labels, constant) : {};
-  if (measurable) rules.push(checkBaseline(section, found, baseline));
+  const needed = [checkHoldout(task, labels), checkPredictions(task, predictions)];
+  const measurable = needed.every(({ outcome }) => outcome === 'passed');
+  const {
+    rules: compared,
+    baseline,
+    ...found
+  } = measurable ? measureCandidate(section, answers) : nothingMeasured(answers);
+  const rules = [parityRule, ...needed, ...compared, ...checkLimits(section, measurement)];
   return {
     task,
     primaryMetric: metric,
     rows: labels.length,
-    metrics: found,
+    ...found,
     baseline: { prediction: trainLabelMean, metrics: baseline },
     parity,
+    measurement,
     rules,
-    outcome: rules.every(({ passed }) => passed) ? 'passed' : 'rejected',
+    outcome: rules.some(({ outcome }) => outcome === 'failed') ? 'rejected' : 'passed',
   };
 }
 
+/** A candidate with metrics can become a version, even a rejected one. */
+export const isMeasured = ({ metrics: found, primaryMetric }: Evaluation): boolean =>
+  found[primaryMetric] !== undefined;
+
 /** Why a candidate was rejected; empty where it passed. */
-export const rejectionReasons = ({ rules }: Evaluation): string[] =>
-  rules.filter(({ passed }) => !passed).map(({ text }) => text);
+export const rejectionReasons = ({ rules }: Pick<Evaluation, 'rules'>): string[] =>
+  rules.filter(({ outcome }) => outcome === 'failed').map(({ text }) => text);

@@ -38,28 +38,43 @@ export function auc(labels: Numbers, scores: Numbers): number {
   return (rankSum - (positives * (positives + 1)) / 2) / (positives * negatives);
 }
 
+/** A mean over rows is a metric of which each row has its own share. */
+type MeanMetric = Exclude<MetricName, 'auc'>;
+
 /**
- * Mean negative log-likelihood of 0/1 labels, -mean(y ln p + (1 - y) ln(1 - p)) (Good, 1952), with p
- * kept 2^-52 away from 0 and 1, as scikit-learn's log_loss does, so that a sure mistake costs finitely.
+ * What a row adds to each of the metrics that are means.
+ *
+ * log_loss: negative log-likelihood of a 0/1 label, -(y ln p + (1 - y) ln(1 - p)) (Good, 1952), with p
+ * kept 2^-52 away from 0 and 1, as scikit-learn's log_loss does, so that a sure mistake costs finitely ·
+ * brier: squared difference of a probability and its 0/1 label (Brier, 1950) · rmse: squared error, before
+ * the root · mae: absolute error.
  */
-export function logLoss(labels: Numbers, predictions: Numbers): number {
-  return mean(labels.length, (row) => {
-    const p = Math.min(Math.max(at(predictions, row), Number.EPSILON), 1 - Number.EPSILON);
-    return at(labels, row) === 1 ? -Math.log(p) : -Math.log1p(-p);
-  });
-}
+export const rowLosses: Record<MeanMetric, (label: number, prediction: number) => number> = {
+  log_loss: (label, prediction) => {
+    const p = Math.min(Math.max(prediction, Number.EPSILON), 1 - Number.EPSILON);
+    return label === 1 ? -Math.log(p) : -Math.log1p(-p);
+  },
+  brier: (label, prediction) => (prediction - label) ** 2,
+  rmse: (label, prediction) => (prediction - label) ** 2,
+  mae: (label, prediction) => Math.abs(prediction - label),
+};
 
-/** Mean squared difference of a probability and its 0/1 label (Brier, 1950). */
-export const brier = (labels: Numbers, predictions: Numbers): number =>
-  mean(labels.length, (row) => (at(predictions, row) - at(labels, row)) ** 2);
+/** From the mean of the rows' losses to the metric: rmse and mae are in the label's unit. */
+export const ofMeanLoss = (metric: MeanMetric, meanLoss: number): number =>
+  metric === 'rmse' ? Math.sqrt(meanLoss) : meanLoss;
 
-/** Root of the mean squared error, in the label's unit. */
-export const rmse = (labels: Numbers, predictions: Numbers): number =>
-  Math.sqrt(mean(labels.length, (row) => (at(predictions, row) - at(labels, row)) ** 2));
+const meanMetric =
+  (metric: MeanMetric) =>
+  (labels: Numbers, predictions: Numbers): number => {
+    const loss = rowLosses[metric];
+    const total = mean(labels.length, (row) => loss(at(labels, row), at(predictions, row)));
+    return ofMeanLoss(metric, total);
+  };
 
-/** Mean absolute error, in the label's unit. */
-export const mae = (labels: Numbers, predictions: Numbers): number =>
-  mean(labels.length, (row) => Math.abs(at(predictions, row) - at(labels, row)));
+export const logLoss = meanMetric('log_loss');
+export const brier = meanMetric('brier');
+export const rmse = meanMetric('rmse');
+export const mae = meanMetric('mae');
 
 export const metrics: Record<MetricName, (labels: Numbers, predictions: Numbers) => number> = {
   auc,

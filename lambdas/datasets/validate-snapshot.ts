@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
 import {
+  extent,
   findBrokenCells,
-  largest,
   type TypedTable,
   typedColumns,
 } from '../../adapters/duckdb-typed-tables.ts';
@@ -83,7 +83,9 @@ async function checkTogether(
   if (tables.length < files.length) return [];
   const { holdout } = definition.evaluation;
   const newest =
-    holdout.by === 'time' ? await largest(database, tables, holdoutColumn(definition)) : null;
+    holdout.by === 'time'
+      ? ((await extent(database, tables, holdoutColumn(definition)))?.largest ?? null)
+      : null;
   const sides: SideCounts[] = [];
   for (const table of tables) sides.push(await countSides(database, definition, table, newest));
   return checkSides(definition, sides);

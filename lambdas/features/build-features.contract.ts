@@ -18,6 +18,11 @@ export const BuildFeaturesResult = z.object({
   /** How the training rows' values are spread. */
   profileKey: z.string(),
   holdoutKey: z.string(),
+  /** The holdout's raw rows in the same order, for versions with other features and for slices. */
+  holdoutRowsKey: z.string(),
+  /** Some of them as instances of requests. */
+  instancesKey: z.string(),
+  builtKey: z.string(),
   trainUri: z.string(),
   validationUri: z.string(),
   featuresUri: z.string(),

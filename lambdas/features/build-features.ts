@@ -1,11 +1,11 @@
 import type { z } from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
 import { type FeatureFile, featureFile } from '../../adapters/duckdb-feature-files.ts';
-import { largest, type TypedTable, typedColumns } from '../../adapters/duckdb-typed-tables.ts';
+import { extent, type TypedTable, typedColumns } from '../../adapters/duckdb-typed-tables.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import type { SnapshotFile } from '../../core/datasets/snapshot.ts';
 import { buildSignature } from '../../core/features/build-signature.ts';
-import { BuiltFeatures, featureKeys } from '../../core/features/built-features.ts';
+import { BuiltFeatures, featureKeys, type TimeSpan } from '../../core/features/built-features.ts';
 import { computeFeatureColumns } from '../../core/features/compute-features.ts';
 import type { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { featureFitter, featureSpecHash } from '../../core/features/fit-features.ts';
@@ -17,6 +17,7 @@ import { trainingProfiler } from '../../core/monitoring/profile-training-rows.ts
 import { parseDocument } from '../../core/parse-document.ts';
 import { loadSnapshotFile, readManifest } from '../datasets/snapshot-tables.ts';
 import type { BuildFeaturesEvent, BuildFeaturesResult } from './build-features.contract.ts';
+import { type HoldoutKeeper, holdoutKeeper, keptColumns } from './keep-holdout.ts';
 
 /** A snapshot that was not, or not rightly, validated: features of it cannot be computed. */
 export class UnfitSnapshotError extends Error {
@@ -32,14 +33,11 @@ interface Rows {
   readonly definition: ModelDefinition;
 }
 
-function neededColumns({
-  data,
-  features,
-  evaluation,
-}: ModelDefinition): ModelDefinition['data']['columns'] {
-  const needed = new Set(Object.values(features.declared).map(({ column }) => column));
-  needed.add(data.label).add(holdoutColumn({ data, evaluation }));
-  return Object.fromEntries(Object.entries(data.columns).filter(([name]) => needed.has(name)));
+function neededColumns(definition: ModelDefinition): ModelDefinition['data']['columns'] {
+  const { columns, eventTime, label } = definition.data;
+  const kept = keptColumns(definition);
+  const needed = new Set([...Object.keys(kept), label, holdoutColumn(definition), eventTime]);
+  return Object.fromEntries(Object.entries(columns).filter(([name]) => needed.has(name)));
 }
 
 async function loadTables(
@@ -103,18 +101,20 @@ function labelsOf(values: RawColumns[string] | undefined, table: TypedTable): nu
 interface Computed {
   readonly columns: RawColumns;
   readonly sides: Readonly<Record<'train' | 'holdout', ReturnType<typeof side>>>;
-  /** Places in the chunk of its training rows. */
-  readonly picked: readonly number[];
+  /** Places in the chunk of the rows of each side. */
+  readonly picked: Readonly<Record<'train' | 'holdout', readonly number[]>>;
 }
 
 async function* computed(
   rows: Rows,
   spec: FeatureSpec,
   isHoldout: IsHoldout,
+  kept: readonly string[] = [],
 ): AsyncGenerator<Computed> {
   const { database, tables, definition } = rows;
   const { label } = definition.data;
-  const needed = [...spec.features.map(({ column }) => column), label, holdoutColumn(definition)];
+  const read = spec.features.map(({ column }) => column);
+  const needed = [...read, label, holdoutColumn(definition), ...kept];
   let first = 0;
   for (const table of tables) {
     for await (const chunk of typedColumns(database, table, needed)) {
@@ -128,10 +128,16 @@ async function* computed(
         train: side(features, labels, picked.train, first),
         holdout: side(features, labels, picked.holdout, first),
       };
-      yield { columns: chunk.columns, sides, picked: picked.train };
+      yield { columns: chunk.columns, sides, picked };
       first += chunk.rows;
     }
   }
+}
+
+interface Written {
+  readonly train: FeatureFile;
+  readonly holdout: FeatureFile;
+  readonly raw: HoldoutKeeper;
 }
 
 /** Writes the features of both sides, then profiles the training rows: their cells have to be known first. */
@@ -139,24 +145,38 @@ async function compute(
   rows: Rows,
   spec: FeatureSpec,
   isHoldout: IsHoldout,
-  files: { readonly train: FeatureFile; readonly holdout: FeatureFile },
+  files: Written,
 ): Promise<() => Promise<TrainingProfile>> {
   const profiler = trainingProfiler(rows.definition, spec);
-  for await (const { sides } of computed(rows, spec, isHoldout)) {
-    files.train.append(sides.train);
-    files.holdout.append(sides.holdout);
-    profiler.sample(sides.train);
+  for await (const chunk of computed(rows, spec, isHoldout, files.raw.columns)) {
+    files.train.append(chunk.sides.train);
+    files.holdout.append(chunk.sides.holdout);
+    files.raw.add(chunk.columns, chunk.picked.holdout);
+    profiler.sample(chunk.sides.train);
   }
   return async () => {
     const counter = profiler.counter();
     for await (const { sides, columns, picked } of computed(rows, spec, isHoldout)) {
-      counter.add(sides.train, columns, picked);
+      counter.add(sides.train, columns, picked.train);
     }
     return counter.profile();
   };
 }
 
 type Keys = ReturnType<typeof featureKeys>;
+
+/** Event times of all rows. */
+async function timeSpanOf({ database, definition, tables }: Rows): Promise<TimeSpan | undefined> {
+  const { eventTime } = definition.data;
+  const found = eventTime === undefined ? undefined : await extent(database, tables, eventTime);
+  const instant = (micros: number) => new Date(Math.floor(micros / 1_000)).toISOString();
+  return found && { from: instant(found.smallest), to: instant(found.largest) };
+}
+
+async function newestRow({ database, definition, tables }: Rows): Promise<number | null> {
+  if (definition.evaluation.holdout.by !== 'time') return null;
+  return (await extent(database, tables, holdoutColumn(definition)))?.largest ?? null;
+}
 
 function build(
   data: S3Objects,
@@ -167,14 +187,14 @@ function build(
   return withDuckdb(async (database) => {
     const tables = await loadTables(data, database, definition, snapshot.files);
     const rows: Rows = { database, tables, definition };
-    const byTime = definition.evaluation.holdout.by === 'time';
-    const newest = byTime ? await largest(database, tables, holdoutColumn(definition)) : null;
-    const isHoldout = holdoutTest(definition, newest);
+    const isHoldout = holdoutTest(definition, await newestRow(rows));
     const spec = await learn(rows, isHoldout, snapshot.id);
+    const signature = buildSignature(definition, spec);
     const names = spec.features.map(({ name }) => name);
     const train = await featureFile(database, 'train', names);
     const holdout = await featureFile(database, 'holdout', names);
-    const profileOf = await compute(rows, spec, isHoldout, { train, holdout });
+    const raw = await holdoutKeeper(database, definition, signature);
+    const profileOf = await compute(rows, spec, isHoldout, { train, holdout, raw });
     const counted = { train: train.rows, holdout: holdout.rows };
     if (counted.train === 0 || counted.holdout === 0) {
       throw new UnfitSnapshotError(
@@ -184,11 +204,14 @@ function build(
     const objects = {
       [keys.train]: await data.upload(await train.finish(), keys.train),
       [keys.holdout]: await data.upload(await holdout.finish(), keys.holdout),
+      [keys.holdoutRows]: await data.upload(await raw.finish(), keys.holdoutRows),
+      [keys.instances]: await data.putJson(keys.instances, { instances: raw.instances }),
       [keys.spec]: await data.putJson(keys.spec, spec),
-      [keys.signature]: await data.putJson(keys.signature, buildSignature(definition, spec)),
+      [keys.signature]: await data.putJson(keys.signature, signature),
       [keys.profile]: await data.putJson(keys.profile, await profileOf()),
     };
-    return { specHash: spec.specHash, rows: counted, objects };
+    const timeSpan = await timeSpanOf(rows);
+    return { specHash: spec.specHash, rows: counted, ...(timeSpan && { timeSpan }), objects };
   }, 2_048);
 }
 
@@ -196,8 +219,8 @@ function build(
 async function builtBefore(data: S3Objects, keys: Keys): Promise<BuiltFeatures | undefined> {
   if (!(await data.find(keys.built))) return undefined;
   const built = parseDocument(BuiltFeatures, await data.getJson(keys.built), keys.built);
-  // Features of before there were profiles are built again.
-  if (!(keys.profile in built.objects)) return undefined;
+  // Features of before there were profiles, or raw rows of the holdout, are built again.
+  if (!(keys.profile in built.objects && keys.holdoutRows in built.objects)) return undefined;
   for (const [key, { bytes }] of Object.entries(built.objects)) {
     if ((await data.find(key))?.bytes !== bytes) return undefined;
   }
@@ -225,6 +248,9 @@ export async function buildFeatures(
     signatureKey: keys.signature,
     profileKey: keys.profile,
     holdoutKey: keys.holdout,
+    holdoutRowsKey: keys.holdoutRows,
+    instancesKey: keys.instances,
+    builtKey: keys.built,
     trainUri: uri('train'),
     validationUri: uri('validation'),
     featuresUri: uri('features'),

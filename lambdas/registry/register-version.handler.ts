@@ -1,4 +1,5 @@
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
@@ -16,6 +17,7 @@ const place = {
   data: s3Objects({ bucket: environment.DATA_BUCKET }),
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
   registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
+  health: dynamodbVersionHealth({ tableName: environment.REGISTRY_TABLE }),
   trainerSha256: environment.TRAINER_SHA256,
   trainingImage: environment.TRAINING_IMAGE,
   now: () => new Date().toISOString(),

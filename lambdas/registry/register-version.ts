@@ -9,18 +9,16 @@ import { parseDocument } from '../../core/parse-document.ts';
 import { ArtifactCorruptedError, LineageIncompleteError } from '../../core/registry/errors.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';
 import { edgesOf, type LineageEvidence, sealLineage } from '../../core/registry/seal-lineage.ts';
-import { Evaluation } from '../../core/training/evaluation.ts';
+import { Evaluation, rejectionReasons } from '../../core/training/evaluation.ts';
+import { verdictKey } from '../../core/training/verdict.ts';
+import { recordVerdict, type VerdictPlace } from '../training/record-verdict.ts';
 import type { RegisterVersionEvent } from './register-version.contract.ts';
 
-export interface RegistrationPlace {
+export interface RegistrationPlace extends VerdictPlace {
   readonly definition: ModelDefinition;
-  readonly data: S3Objects;
-  readonly artifacts: S3Objects;
   readonly registry: DynamodbRegistry;
   readonly trainerSha256: string;
   readonly trainingImage: string;
-  /** ISO 8601, UTC. */
-  readonly now: () => string;
 }
 type Event = z.infer<typeof RegisterVersionEvent>;
 type Content = ModelVersion['artifacts'][string];
@@ -28,9 +26,9 @@ type Content = ModelVersion['artifacts'][string];
 const AnyObject = z.record(z.string(), z.unknown());
 
 /**
- * Makes a candidate that passed the gate a version: seals its lineage, sets a number aside, copies its
- * objects under that number, then writes everything at once. It can be repeated at any point; the same
- * training is always the same version.
+ * Makes a candidate a version, whatever the gate said of it: seals its lineage, sets a number aside, copies
+ * its objects under that number, writes the verdict, then everything at once. It can be repeated at any
+ * point; the same training is always the same version.
  * @throws LineageIncompleteError when one of the five answers is missing.
  * @throws ArtifactCorruptedError when an object is not the same after copying.
  */
@@ -50,19 +48,24 @@ export async function registerVersion(place: RegistrationPlace, event: Event): P
   const artifactsPrefix = `models/${model}/${version}/`;
   const copied = await copyAll(artifacts, sources, artifactsPrefix);
   const written = await artifacts.putJson(`${artifactsPrefix}metrics.json`, metrics);
+  const { evaluationKey, runId, trainingId } = event;
+  await recordVerdict(place, { model, runId, trainingId, evaluationKey, version });
+  const outcome = evidence.evaluation?.outcome ?? 'rejected';
   const record: ModelVersion = {
     model,
     version,
-    trainingId: event.trainingId,
-    runId: event.runId,
+    trainingId,
+    runId,
     trainingJobName: event.trainingJobName,
     origin: 'trained',
     artifactsPrefix,
     artifacts: { ...copied, 'metrics.json': written },
     lineage,
+    gate: { outcome, verdictKey: verdictKey(model, runId) },
     registeredAt: place.now(),
   };
-  await registry.registerVersion(record, edgesOf(record));
+  const rejection = evidence.evaluation ? rejectionReasons(evidence.evaluation) : [];
+  await registry.registerVersion(record, edgesOf(record), rejection);
   return version;
 }
 

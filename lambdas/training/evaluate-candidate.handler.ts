@@ -1,3 +1,5 @@
+import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
+import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
@@ -10,11 +12,18 @@ import {
 import { evaluateCandidate } from './evaluate-candidate.ts';
 
 const environment = parseEnvironment(EvaluateCandidateEnvironment, process.env);
-const definition = loadModelDefinition(environment.LAMBDA_TASK_ROOT);
-const data = s3Objects({ bucket: environment.DATA_BUCKET });
-const artifacts = s3Objects({ bucket: environment.ARTIFACTS_BUCKET });
+const table = { tableName: environment.REGISTRY_TABLE };
+const place = {
+  definition: loadModelDefinition(environment.LAMBDA_TASK_ROOT),
+  data: s3Objects({ bucket: environment.DATA_BUCKET }),
+  artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
+  registry: dynamodbRegistry(table),
+  ledger: dynamodbLedger(table),
+  trainerSha256: environment.TRAINER_SHA256,
+  trainingImage: environment.TRAINING_IMAGE,
+};
 
 export const handler = stepHandler(
   { event: EvaluateCandidateEvent, result: EvaluateCandidateResult },
-  (event) => evaluateCandidate({ definition, data, artifacts }, event),
+  (event) => evaluateCandidate(place, event),
 );

@@ -8,29 +8,38 @@ import {
 } from '../../adapters/duckdb-feature-table.ts';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
+import { BuiltFeatures } from '../../core/features/built-features.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import type { ModelSession } from '../../core/inference/loaded-version.ts';
 import { ParitySample, parityFeatures } from '../../core/inference/parity-sample.ts';
-import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { type ReferenceProfile, TrainingProfile } from '../../core/monitoring/profile.ts';
 import { profilePredictions } from '../../core/monitoring/profile-predictions.ts';
 import { parseDocument } from '../../core/parse-document.ts';
-import { evaluate, rejectionReasons } from '../../core/training/evaluation.ts';
+import {
+  type Evaluation,
+  evaluate,
+  isMeasured,
+  rejectionReasons,
+} from '../../core/training/evaluation.ts';
+import {
+  answerAsProduction,
+  type LiveVersion,
+  loadLiveVersion,
+  type ProductionPlace,
+} from './answer-as-production.ts';
 import type {
   EvaluateCandidateEvent,
   EvaluateCandidateResult,
 } from './evaluate-candidate.contract.ts';
+import { type ChangesPlace, gatherChanges } from './gather-changes.ts';
 
 /** What the pipeline handed over cannot be evaluated at all; the run fails. */
 export class UnusableCandidateError extends Error {
   override readonly name = 'UnusableCandidateError';
 }
 
-export interface EvaluationPlace {
-  readonly definition: ModelDefinition;
-  readonly data: S3Objects;
-  readonly artifacts: S3Objects;
-}
+export type EvaluationPlace = ProductionPlace & ChangesPlace;
+type Event = z.infer<typeof EvaluateCandidateEvent>;
 
 /** The key prefix, ending in a slash, of an S3 URI that must lie in the bucket. */
 function prefixIn(bucket: string, uri: string): string {
@@ -45,7 +54,7 @@ function prefixIn(bucket: string, uri: string): string {
 const downloadTables = (
   data: S3Objects,
   database: DuckdbDatabase,
-  role: 'holdout' | 'train',
+  role: 'holdout' | 'rows' | 'train',
   keys: readonly string[],
 ): Promise<string[]> =>
   Promise.all(
@@ -89,41 +98,98 @@ async function score(session: ModelSession, batches: AsyncIterable<FeatureBatch>
   return { labels, predictions };
 }
 
+/** What only the holdout's tables tell: they are on disk no longer than this takes. */
+function answersOf(
+  place: EvaluationPlace,
+  event: Event,
+  session: ModelSession,
+  spec: FeatureSpec,
+  live: LiveVersion | undefined,
+) {
+  const { data, definition } = place;
+  return withDuckdb(async (database) => {
+    const holdout = await downloadTables(data, database, 'holdout', [event.holdoutKey]);
+    const names = spec.features.map(({ name }) => name);
+    const scored = await score(session, featureBatches(database, holdout, names));
+    const [rows = ''] = await downloadTables(data, database, 'rows', [event.holdoutRowsKey]);
+    const found = await answerAsProduction(database, rows, definition, live);
+    const { production } = found;
+    if (
+      production.outcome === 'answered' &&
+      production.predictions.length !== scored.labels.length
+    ) {
+      throw new UnusableCandidateError(
+        `${event.holdoutRowsKey} has ${production.predictions.length} rows and ${event.holdoutKey} has ${scored.labels.length}; remove ${event.builtKey} and retry from BuildFeatures`,
+      );
+    }
+    return {
+      ...scored,
+      ...found,
+      trainLabelMean: await trainLabelMean(data, database, event.trainUri),
+    };
+  });
+}
+
+/** What is known beside the metrics: when the rows are of, and what changed since the live version. */
+async function context(
+  place: EvaluationPlace,
+  event: Event,
+  live: LiveVersion | undefined,
+  facts: { readonly spec: FeatureSpec; readonly labelMean: number },
+): Promise<Pick<Evaluation, 'timeSpan' | 'changes'>> {
+  const { data, definition, registry } = place;
+  const document = await data.getJson(event.builtKey);
+  const { rows, timeSpan } = parseDocument(BuiltFeatures, document, event.builtKey);
+  if (!live) return { ...(timeSpan && { timeSpan }) };
+  const record = await registry.getVersion(definition.name, live.number);
+  const { hyperparameters, manifestKey } = event;
+  const candidate = { ...facts, rows, timeSpan, hyperparameters, manifestKey };
+  const changes = await gatherChanges(place, record, candidate);
+  return { ...(timeSpan && { timeSpan }), changes };
+}
+
+async function evaluated(
+  place: EvaluationPlace,
+  event: Event,
+  session: ModelSession,
+  { prefix, spec }: { readonly prefix: string; readonly spec: FeatureSpec },
+) {
+  const { artifacts, definition } = place;
+  const parityKey = `${prefix}parity.json`;
+  const paritySample = parseDocument(ParitySample, await artifacts.getJson(parityKey), parityKey);
+  const [parityRows] = paritySample.input.shape;
+  const parityPredictions = await session.run(parityFeatures(paritySample), parityRows);
+  const live = await loadLiveVersion(place);
+  try {
+    const answers = await answersOf(place, event, session, spec, live);
+    const { measurement, trainingId: seed } = event;
+    const sample = { paritySample, parityPredictions };
+    const found = evaluate(definition.evaluation, { ...answers, ...sample, measurement, seed });
+    const facts = { spec, labelMean: answers.trainLabelMean };
+    const evaluation: Evaluation = { ...found, ...(await context(place, event, live, facts)) };
+    return { evaluation, prediction: profilePredictions(answers.predictions) };
+  } finally {
+    if (live && 'loaded' in live) await live.loaded.session.release();
+  }
+}
+
 /**
- * Runs a candidate on its parity sample and on the holdout and writes evaluation.json and profile.json
- * beside it.
+ * Runs a candidate on its parity sample and on the holdout, has the live version answer the same rows, and
+ * writes evaluation.json and profile.json beside the candidate.
  * That it is rejected is a result.
  * @throws UnusableCandidateError, UnfitGraphError, InvalidDocumentError when it cannot be run.
  */
 export async function evaluateCandidate(
   place: EvaluationPlace,
-  event: z.infer<typeof EvaluateCandidateEvent>,
+  event: Event,
 ): Promise<z.infer<typeof EvaluateCandidateResult>> {
-  const { definition, data, artifacts } = place;
+  const { artifacts, data } = place;
   const prefix = prefixIn(artifacts.bucket, event.modelArtifacts);
   const spec = parseDocument(FeatureSpec, await data.getJson(event.featuresKey), event.featuresKey);
-  const parityKey = `${prefix}parity.json`;
-  const paritySample = parseDocument(ParitySample, await artifacts.getJson(parityKey), parityKey);
   const onnx = await artifacts.get(`${prefix}model.onnx`);
   const session = await createOnnxSession(onnx, spec.features.length);
   try {
-    const [parityRows] = paritySample.input.shape;
-    const parityPredictions = await session.run(parityFeatures(paritySample), parityRows);
-    const { evaluation, prediction } = await withDuckdb(async (database) => {
-      const holdout = await downloadTables(data, database, 'holdout', [event.holdoutKey]);
-      const names = spec.features.map(({ name }) => name);
-      const scored = await score(session, featureBatches(database, holdout, names));
-      const answers = {
-        ...scored,
-        paritySample,
-        parityPredictions,
-        trainLabelMean: await trainLabelMean(data, database, event.trainUri),
-      };
-      return {
-        evaluation: evaluate(definition.evaluation, answers),
-        prediction: profilePredictions(scored.predictions),
-      };
-    });
+    const { evaluation, prediction } = await evaluated(place, event, session, { prefix, spec });
     const training = await data.getJson(event.profileKey);
     const profile: ReferenceProfile = {
       ...parseDocument(TrainingProfile, training, event.profileKey),
@@ -132,7 +198,12 @@ export async function evaluateCandidate(
     await artifacts.putJson(`${prefix}profile.json`, profile);
     const evaluationKey = `${prefix}evaluation.json`;
     await artifacts.putJson(evaluationKey, evaluation);
-    return { outcome: evaluation.outcome, reasons: rejectionReasons(evaluation), evaluationKey };
+    return {
+      outcome: evaluation.outcome,
+      measured: isMeasured(evaluation),
+      reasons: rejectionReasons(evaluation),
+      evaluationKey,
+    };
   } finally {
     await session.release();
   }

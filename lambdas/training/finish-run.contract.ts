@@ -4,6 +4,7 @@ import { RunOutcome } from '../../core/registry/records.ts';
 /** Records how a run ended, removes what only the run needed, frees the lock, starts a waiting run. */
 export const FinishRunEnvironment = z.object({
   REGISTRY_TABLE: z.string(),
+  DATA_BUCKET: z.string(),
   ARTIFACTS_BUCKET: z.string(),
   STATE_MACHINE_ARN: z.string(),
   NEWS_TOPIC_ARN: z.string(),
@@ -15,6 +16,8 @@ export const FinishRunEvent = z.object({
   outcome: RunOutcome,
   reasons: z.array(z.string()).default([]),
   trainingId: z.string().optional(),
+  /** Of a candidate that the gate has seen. */
+  evaluationKey: z.string().optional(),
   version: z.int().optional(),
 });
 export const FinishRunResult = z.object({ outcome: RunOutcome, nextRunId: z.string().optional() });

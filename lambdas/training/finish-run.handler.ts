@@ -1,4 +1,5 @@
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { snsNotifications } from '../../adapters/sns-notifications.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
@@ -11,6 +12,8 @@ const environment = parseEnvironment(FinishRunEnvironment, process.env);
 const parts = {
   control: connectRetraining(environment).control,
   registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
+  health: dynamodbVersionHealth({ tableName: environment.REGISTRY_TABLE }),
+  data: s3Objects({ bucket: environment.DATA_BUCKET }),
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
   notifications: snsNotifications({
     newsTopicArn: environment.NEWS_TOPIC_ARN,

@@ -1,32 +1,45 @@
 import type { z } from 'zod';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
-import type { S3Objects } from '../../adapters/s3-objects.ts';
 import type { Notifications } from '../../adapters/sns-notifications.ts';
-import type { TrainingRecord } from '../../core/registry/records.ts';
 import { endRun, type RunControl } from '../../core/training/run-control.ts';
+import { newsOf, unchangedReasons } from '../../core/training/run-news.ts';
 import { trainingPrefixes } from '../../core/training/training-plan.ts';
 import type { FinishRunEvent, FinishRunResult } from './finish-run.contract.ts';
+import { recordVerdict, type VerdictPlace } from './record-verdict.ts';
 
-export interface FinishRunParts {
+export interface FinishRunParts extends Omit<VerdictPlace, 'now'> {
   readonly control: RunControl;
   readonly registry: DynamodbRegistry;
-  readonly artifacts: S3Objects;
   readonly notifications: Notifications;
 }
 type Finished = z.infer<typeof FinishRunEvent>;
+
+/** What the gate said of the run's candidate; undefined where the run did not come to it. */
+async function verdictOn(
+  parts: FinishRunParts,
+  { evaluationKey, runId, version }: Finished,
+  trainingId: string | undefined,
+) {
+  if (evaluationKey === undefined || trainingId === undefined) return undefined;
+  const { model, now } = parts.control;
+  const judged = { model, runId, trainingId, evaluationKey, version: version ?? null };
+  return recordVerdict({ ...parts, now }, judged);
+}
 
 /**
  * Each part can be repeated, and the lock is freed after all that the run leaves behind is in order:
  * whoever is killed in between finds the same end when it is done again.
  */
 export async function finishRun(
-  { control, registry, artifacts, notifications }: FinishRunParts,
+  parts: FinishRunParts,
   event: Finished,
 ): Promise<z.infer<typeof FinishRunResult>> {
+  const { control, registry, artifacts, notifications } = parts;
   const { model } = control;
   const { runId, outcome } = event;
   const trainingId = event.trainingId ?? (await registry.getRun(model, runId)).trainingId;
-  if (outcome === 'rejected' && trainingId !== undefined) {
+  const verdict = await verdictOn(parts, event, trainingId);
+  if (outcome === 'rejected' && trainingId !== undefined && event.version === undefined) {
     await registry.recordRejection(model, trainingId, event.reasons);
   }
   const known =
@@ -48,47 +61,7 @@ export async function finishRun(
   }
   await control.ended(runId);
   const nextRunId = await endRun(control, runId);
-  const news = newsOf(model, { ...event, reasons });
+  const news = newsOf({ ...event, model, reasons, verdict });
   if (news) await notifications.publish({ ...news, model, runId, severity: 'news' });
   return { outcome, ...(nextRunId !== undefined && { nextRunId }) };
-}
-
-function unchangedReasons(known: TrainingRecord | undefined): string[] {
-  if (known?.outcome === 'registered') {
-    return [`the same data, code and hyperparameters are version ${known.version}`];
-  }
-  if (known?.outcome === 'rejected') {
-    return ['the same data, code and hyperparameters were rejected before', ...known.reasons];
-  }
-  return [];
-}
-
-/** What people want to hear of; quarantined files were told of when they were put there. */
-function newsOf(model: string, { runId, outcome, version, reasons }: Finished) {
-  if (outcome === 'live') {
-    return {
-      kind: 'run-live',
-      subject: `${model}: version ${version} is live`,
-      text: `Run ${runId} registered version ${version} of ${model}, and it answers now.`,
-    };
-  }
-  if (outcome === 'awaiting_approval') {
-    return {
-      kind: 'run-awaiting-approval',
-      subject: `${model}: version ${version} waits for approval`,
-      text: [
-        `Run ${runId} registered version ${version} of ${model}; it passed its gate and answers when somebody approves it.`,
-        ...reasons.map((reason) => `- ${reason}`),
-        `slipway lineage ${model} ${version}`,
-        `slipway approve ${model} ${version}`,
-        `slipway reject ${model} ${version} --reason "..."`,
-      ].join('\n'),
-    };
-  }
-  if (outcome !== 'rejected') return undefined;
-  return {
-    kind: 'run-rejected',
-    subject: `${model}: the candidate was rejected`,
-    text: [`The candidate of run ${runId} did not pass the gate:`, ...reasons].join('\n- '),
-  };
 }

@@ -1,8 +1,10 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
+import type { ILayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, LogStream } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { MeasureCandidateEnvironment } from '../../lambdas/inference/measure-candidate.contract.ts';
 import {
   PredictEnvironment,
   type PredictionCacheSettings,
@@ -22,20 +24,23 @@ export interface EndpointProps extends ModelContext {
   readonly sharedCache?: SharedCacheAccess;
 }
 
-/** One model's endpoint: the function that answers and the stream that keeps its predictions. */
+/**
+ * One model's endpoint: the function that answers, the stream that keeps its predictions, and the pipeline's
+ * step that measures a candidate in a function like the one that would serve it.
+ */
 export class Endpoint extends Construct {
   readonly predict: HandlerFunction<typeof PredictEnvironment>;
+  readonly measureCandidate: HandlerFunction<typeof MeasureCandidateEnvironment>;
 
   constructor(scope: Construct, id: string, props: EndpointProps) {
     super(scope, id);
     const { artifacts, model, registry } = props;
     const log = this.predictionLog(props);
+    const serving = { ...props, layers: [props.onnxruntime], memoryMb: model.serving.memoryMb };
     this.predict = new HandlerFunction(this, 'Predict', {
-      ...props,
+      ...serving,
       entry: 'inference/predict',
       contract: PredictEnvironment,
-      layers: [props.onnxruntime],
-      memoryMb: model.serving.memoryMb,
       // API Gateway gives up after 29 s; ours ends first and says why.
       timeout: Duration.seconds(25),
       environment: {
@@ -65,6 +70,28 @@ export class Endpoint extends Construct {
         resources: [log.attrArn],
       }),
     );
+    this.measureCandidate = this.measuringFunction(serving);
+  }
+
+  private measuringFunction(
+    serving: EndpointProps & { readonly layers: ILayerVersion[]; readonly memoryMb: number },
+  ): HandlerFunction<typeof MeasureCandidateEnvironment> {
+    const { artifacts, data, model } = serving;
+    const measure = new HandlerFunction(this, 'MeasureCandidate', {
+      ...serving,
+      entry: 'inference/measure-candidate',
+      contract: MeasureCandidateEnvironment,
+      timeout: Duration.minutes(5),
+      environment: {
+        MODEL_NAME: model.name,
+        DATA_BUCKET: data.bucketName,
+        ARTIFACTS_BUCKET: artifacts.bucketName,
+      },
+    });
+    grantObjects(measure, artifacts, ['read'], [`jobs/${model.name}/`]);
+    grantListing(measure, artifacts, [`jobs/${model.name}/`]);
+    grantObjects(measure, data, ['read'], [`features/${model.name}/`]);
+    return measure;
   }
 
   private cacheSettings({ model, sharedCache }: EndpointProps): string {

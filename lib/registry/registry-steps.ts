@@ -6,6 +6,7 @@ import {
   grantListing,
   grantObjects,
   grantRegistry,
+  grantVerdicts,
   type ModelContext,
 } from '../runtime/model-context.ts';
 
@@ -41,6 +42,7 @@ export class RegistrySteps extends Construct {
     grantObjects(this.registerVersion, artifacts, ['write'], [`models/${name}/`]);
     grantListing(this.registerVersion, data, [`features/${name}/`, `snapshots/${name}/`]);
     grantObjects(this.registerVersion, data, ['read'], [`features/${name}/`, `snapshots/${name}/`]);
+    grantVerdicts(this.registerVersion, props);
     grantRegistry(this.registerVersion, registry, 'write');
   }
 }

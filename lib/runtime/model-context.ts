@@ -110,3 +110,10 @@ export function grantRegistry(
     new PolicyStatement({ actions, resources: [table.tableArn] }),
   );
 }
+
+/** Lets a function write what the gate said, once. */
+export function grantVerdicts(grantee: IGrantable, { data, model }: ModelContext): void {
+  const verdicts = [`reports/${model.name}/gate/`];
+  grantListing(grantee, data, verdicts);
+  grantObjects(grantee, data, ['read', 'write'], verdicts);
+}

@@ -94,6 +94,11 @@ export class ModelStack extends Stack {
     const steps = new TrainingSteps(this, 'Training', training);
     const registry = new RegistrySteps(this, 'Registry', training);
     const delivery = new DeliverySteps(this, 'Delivery', context);
+    const endpoint = new Endpoint(this, 'Endpoint', {
+      ...context,
+      predictionLogBufferSeconds: props.predictionLogBufferSeconds,
+      sharedCache: props.sharedCache,
+    });
     const pipeline = new TrainingPipeline(this, 'Pipeline', {
       name,
       job,
@@ -105,6 +110,7 @@ export class ModelStack extends Stack {
         quarantineFiles: datasets.quarantineFiles,
         planTraining: steps.planTraining,
         buildFeatures: features.buildFeatures,
+        measureCandidate: endpoint.measureCandidate,
         evaluateCandidate: steps.evaluateCandidate,
         registerVersion: registry.registerVersion,
         stageVersion: delivery.stageVersion,
@@ -113,11 +119,6 @@ export class ModelStack extends Stack {
       },
     });
     const control = new RunControl(this, 'RunControl', training);
-    const endpoint = new Endpoint(this, 'Endpoint', {
-      ...context,
-      predictionLogBufferSeconds: props.predictionLogBufferSeconds,
-      sharedCache: props.sharedCache,
-    });
     const feedback = new Feedback(this, 'Feedback', context);
     new LabelJoining(this, 'Labels', {
       ...context,

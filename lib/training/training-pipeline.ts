@@ -29,6 +29,7 @@ export interface PipelineSteps {
   readonly quarantineFiles: IFunction;
   readonly planTraining: IFunction;
   readonly buildFeatures: IFunction;
+  readonly measureCandidate: IFunction;
   readonly evaluateCandidate: IFunction;
   readonly registerVersion: IFunction;
   readonly stageVersion: IFunction;
@@ -72,6 +73,12 @@ const runId = JsonPath.stringAt('$.runId');
 const trainingId = JsonPath.stringAt('$.plan.trainingId');
 const snapshot = (field: string): string => JsonPath.stringAt(`$.snapshot.${field}`);
 const feature = (field: string): string => JsonPath.stringAt(`$.features.${field}`);
+const version = JsonPath.numberAt('$.registration.version');
+const judged: Payload = {
+  runId,
+  trainingId,
+  evaluationKey: JsonPath.stringAt('$.evaluation.evaluationKey'),
+};
 const quarantined: Payload = {
   runId,
   outcome: 'quarantined',
@@ -115,7 +122,7 @@ export class TrainingPipeline extends Construct {
   }
 
   private definition(job: TrainingJob): IChainable {
-    const first = this.datasets(this.training(job, this.delivery()));
+    const first = this.datasets(this.training(job, this.gate(this.delivery())));
     const entry = new Choice(this, 'EnterAt', {
       comment: 'A retry enters where the failed run left',
     });
@@ -180,8 +187,8 @@ export class TrainingPipeline extends Construct {
     return awaitQuiet;
   }
 
-  /** From valid data to a candidate that may become a version. */
-  private training(job: TrainingJob, registerVersion: State): State {
+  /** From valid data to a candidate. */
+  private training(job: TrainingJob, measureCandidate: State): State {
     const { steps } = this;
     const planTraining = this.task('PlanTraining', steps.planTraining, '$.plan', {
       runId,
@@ -195,15 +202,6 @@ export class TrainingPipeline extends Construct {
     });
     const train = job.state('Train');
     this.entrances.push(train);
-    const evaluate = this.task('EvaluateCandidate', steps.evaluateCandidate, '$.evaluation', {
-      runId,
-      trainingId,
-      modelArtifacts: JsonPath.stringAt('$.train.ModelArtifacts'),
-      holdoutKey: feature('holdoutKey'),
-      trainUri: feature('trainUri'),
-      featuresKey: feature('featuresKey'),
-      profileKey: feature('profileKey'),
-    });
     planTraining.next(
       new Choice(this, 'IsToTrain')
         .when(Condition.stringEquals('$.plan.decision', 'train'), buildFeatures)
@@ -228,26 +226,57 @@ export class TrainingPipeline extends Construct {
         )
         .otherwise(this.finish('FinishUnchanged', { runId, outcome: 'unchanged', trainingId })),
     );
-    buildFeatures.next(train).next(evaluate);
-    evaluate.next(
-      new Choice(this, 'IsCandidateGoodEnough')
-        .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), registerVersion)
-        .otherwise(
-          this.finish('FinishRejected', {
-            runId,
-            outcome: 'rejected',
-            reasons: JsonPath.listAt('$.evaluation.reasons'),
-            trainingId,
-          }),
-        ),
-    );
+    buildFeatures.next(train).next(measureCandidate);
     return planTraining;
   }
 
-  /** From a candidate to the version that answers. */
-  private delivery(): State {
+  /** From a candidate to a version with what the gate says of it; what has no metrics becomes none. */
+  private gate(stageVersion: State): State {
     const { steps } = this;
-    const register = this.task('RegisterVersion', steps.registerVersion, '$.registration', {
+    const modelArtifacts = JsonPath.stringAt('$.train.ModelArtifacts');
+    const measure = this.task('MeasureCandidate', steps.measureCandidate, '$.measurement', {
+      runId,
+      modelArtifacts,
+      featuresKey: feature('featuresKey'),
+      signatureKey: feature('signatureKey'),
+      instancesKey: feature('instancesKey'),
+    });
+    const evaluate = this.task('EvaluateCandidate', steps.evaluateCandidate, '$.evaluation', {
+      runId,
+      trainingId,
+      hyperparameters: JsonPath.objectAt('$.plan.hyperparameters'),
+      modelArtifacts,
+      manifestKey: snapshot('manifestKey'),
+      builtKey: feature('builtKey'),
+      holdoutKey: feature('holdoutKey'),
+      holdoutRowsKey: feature('holdoutRowsKey'),
+      trainUri: feature('trainUri'),
+      featuresKey: feature('featuresKey'),
+      profileKey: feature('profileKey'),
+      measurement: JsonPath.objectAt('$.measurement'),
+    });
+    const register = this.registerVersion();
+    const rejected = {
+      ...judged,
+      outcome: 'rejected',
+      reasons: JsonPath.listAt('$.evaluation.reasons'),
+    };
+    evaluate.next(
+      new Choice(this, 'IsCandidateMeasured')
+        .when(Condition.booleanEquals('$.evaluation.measured', true), register)
+        .otherwise(this.finish('FinishUnmeasured', rejected)),
+    );
+    register.next(
+      new Choice(this, 'IsCandidateGoodEnough')
+        .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), stageVersion)
+        .otherwise(this.finish('FinishRejected', { ...rejected, version })),
+    );
+    measure.next(evaluate);
+    return measure;
+  }
+
+  private registerVersion(): LambdaInvoke {
+    return this.task('RegisterVersion', this.steps.registerVersion, '$.registration', {
       runId,
       trainingId,
       trainingJobName: JsonPath.stringAt('$.train.TrainingJobName'),
@@ -261,32 +290,33 @@ export class TrainingPipeline extends Construct {
       signatureKey: feature('signatureKey'),
       rows: JsonPath.objectAt('$.features.rows'),
     });
-    const version = JsonPath.numberAt('$.registration.version');
+  }
+
+  /** From a version to the one that answers. */
+  private delivery(): State {
+    const { steps } = this;
     const stage = this.task('StageVersion', steps.stageVersion, '$.staged', { runId, version });
     const promote = this.task('PromoteVersion', steps.promoteVersion, '$.live', { runId, version });
     const endsAs = (step: string) => ({
-      runId,
+      ...judged,
       outcome: JsonPath.stringAt(`$.${step}.outcome`),
       reasons: JsonPath.listAt(`$.${step}.reasons`),
-      trainingId,
       version,
     });
-    register
-      .next(stage)
-      .next(
-        new Choice(this, 'MayGoLive')
-          .when(Condition.stringEquals('$.staged.outcome', 'staged'), promote)
-          .otherwise(this.finish('FinishStaged', endsAs('staged'))),
-      );
+    stage.next(
+      new Choice(this, 'MayGoLive')
+        .when(Condition.stringEquals('$.staged.outcome', 'staged'), promote)
+        .otherwise(this.finish('FinishStaged', endsAs('staged'))),
+    );
     promote.next(
       new Choice(this, 'IsLive')
         .when(
           Condition.stringEquals('$.live.outcome', 'live'),
-          this.finish('FinishLive', { runId, outcome: 'live', trainingId, version }),
+          this.finish('FinishLive', { ...judged, outcome: 'live', version }),
         )
         .otherwise(this.finish('FinishNotLive', endsAs('live'))),
     );
-    return register;
+    return stage;
   }
 
   /** A run's last step: its outcome is recorded and the lock freed. */

@@ -11,6 +11,7 @@ import {
   grantNotifications,
   grantObjects,
   grantRegistry,
+  grantVerdicts,
   type ModelContext,
   notificationVariables,
 } from '../runtime/model-context.ts';
@@ -65,12 +66,23 @@ export class TrainingSteps extends Construct {
       memoryMb: props.pipelineMemoryMb,
       timeout: Duration.minutes(15),
       temporaryStorage: Size.gibibytes(4),
-      environment: { DATA_BUCKET: data.bucketName, ARTIFACTS_BUCKET: artifacts.bucketName },
+      environment: {
+        DATA_BUCKET: data.bucketName,
+        ARTIFACTS_BUCKET: artifacts.bucketName,
+        REGISTRY_TABLE: registry.tableName,
+        TRAINER_SHA256: props.trainerSha256,
+        TRAINING_IMAGE: props.trainingImage,
+      },
     });
-    grantObjects(this.evaluateCandidate, data, ['read'], [`features/${name}/`]);
-    grantListing(this.evaluateCandidate, data, [`features/${name}/`]);
-    grantObjects(this.evaluateCandidate, artifacts, ['read', 'write'], [`jobs/${name}/`]);
-    grantListing(this.evaluateCandidate, artifacts, [`jobs/${name}/`]);
+    // The live version answers the same rows: its artifacts, and what it was trained on.
+    const origins = [`features/${name}/`, `snapshots/${name}/`];
+    const models = [`jobs/${name}/`, `models/${name}/`];
+    grantRegistry(this.evaluateCandidate, registry, 'read');
+    grantObjects(this.evaluateCandidate, data, ['read'], origins);
+    grantListing(this.evaluateCandidate, data, origins);
+    grantObjects(this.evaluateCandidate, artifacts, ['read'], models);
+    grantObjects(this.evaluateCandidate, artifacts, ['write'], [`jobs/${name}/`]);
+    grantListing(this.evaluateCandidate, artifacts, models);
 
     this.finishRun = new HandlerFunction(this, 'FinishRun', {
       ...props,
@@ -79,6 +91,7 @@ export class TrainingSteps extends Construct {
       timeout: Duration.minutes(5),
       environment: {
         REGISTRY_TABLE: registry.tableName,
+        DATA_BUCKET: data.bucketName,
         ARTIFACTS_BUCKET: artifacts.bucketName,
         STATE_MACHINE_ARN: props.stateMachineArn,
         ...notificationVariables(props),
@@ -89,6 +102,8 @@ export class TrainingSteps extends Construct {
     grantJobCosts(this.finishRun, name);
     grantListing(this.finishRun, artifacts, ofTheRun);
     grantObjects(this.finishRun, artifacts, ['delete'], ofTheRun);
+    grantObjects(this.finishRun, artifacts, ['read'], [`jobs/${name}/`]);
+    grantVerdicts(this.finishRun, props);
     grantNotifications(this.finishRun, props);
     this.finishRun.addToRolePolicy(
       new PolicyStatement({

@@ -1,5 +1,9 @@
 import { defineModel } from '../../core/model/define-model.ts';
 
+const airports = (codes: string): string[] => codes.split(' ');
+const east = airports('ATL BOS CLT EWR PHL LGA PIT MCO BWI DCA MIA TPA JFK FLL IAD CLE RDU BDL');
+const west = airports('LAX PHX LAS SFO SEA SAN SJC SLC OAK PDX DEN SMF SNA ONT BUR');
+
 /** Will a flight leave more than 15 minutes late? One row per flight. */
 export default defineModel({
   name: 'flight-delay',
@@ -47,8 +51,14 @@ export default defineModel({
   evaluation: {
     task: 'binary_classification',
     metric: 'auc',
-    holdout: { by: 'time', days: 14 },
+    holdout: { by: 'time', days: 7 },
     mustBeatBaselineBy: 0.02,
+    mustBeatProductionBy: 0,
+    slices: {
+      east: { column: 'origin', values: east },
+      west: { column: 'origin', values: west },
+    },
+    limits: { p95LatencyMs: 100, modelSizeMb: 20, costPer1000PredictionsUsd: 0.01 },
   },
   serving: { target: 'lambda' },
   delivery: { approval: 'automatic' },

@@ -4,24 +4,13 @@ import { contentHash, snapshotId } from '../../core/datasets/snapshot.ts';
 import { defineModel, modelHash } from '../../core/model/define-model.ts';
 import type { Evaluation } from '../../core/training/evaluation.ts';
 import { hyperparametersOf, trainingId } from '../../core/training/training-plan.ts';
+import { anEvaluation } from '../builders/evaluation.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 import { referenceProfile } from '../builders/reference-profile.ts';
 
 export const trainerSha256 = sha256('trainer');
 export const trainingImage = 'xgboost@sha256:1';
-
-export const anEvaluation = (changes: Partial<Evaluation> = {}): Evaluation => ({
-  task: 'binary_classification',
-  primaryMetric: 'auc',
-  rows: 20,
-  metrics: { auc: 0.7, log_loss: 0.6, brier: 0.2 },
-  baseline: { prediction: 0.2, metrics: { auc: 0.5, log_loss: 0.7, brier: 0.25 } },
-  parity: { rows: 2, maximumAbsoluteDifference: 0, tolerance: 1e-6 },
-  rules: [],
-  outcome: 'passed',
-  ...changes,
-});
 
 /**
  * Puts what a run has written by the time it registers: snapshot, features, a finished job.

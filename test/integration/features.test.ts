@@ -14,10 +14,15 @@ import { ObjectNotFoundError, type S3Objects, s3Objects } from '../../adapters/s
 import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
 import { SnapshotManifest } from '../../core/datasets/snapshot.ts';
 import { ValidationReport } from '../../core/datasets/validation-report.ts';
+import { BuiltFeatures } from '../../core/features/built-features.ts';
 import { computeFeatures } from '../../core/features/compute-features.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { Signature } from '../../core/inference/signature.ts';
-import { defineModel } from '../../core/model/define-model.ts';
+import {
+  defineModel,
+  type ModelDefinition,
+  type ModelDefinitionInput,
+} from '../../core/model/define-model.ts';
 import { TrainingProfile } from '../../core/monitoring/profile.ts';
 import { quarantineFiles } from '../../lambdas/datasets/quarantine-files.ts';
 import { takeSnapshot } from '../../lambdas/datasets/take-snapshot.ts';
@@ -397,6 +402,59 @@ describe('the features of a snapshot', () => {
     expect(spec.specHash).toBe(result.specHash);
     const signature = Signature.parse(await data.getJson(result.signatureKey));
     expect(signature.inputs.map(({ name }) => name)).toEqual(['seen_at', 'plan', 'age']);
+  });
+
+  it('come with the raw rows of the holdout, in the same order, and with requests made of them', async () => {
+    const { data, result } = await built();
+    const order = (await parquetRows(data, result.holdoutKey)).map((row) => Number(row['__row']));
+    const raw = await parquetRows(data, result.holdoutRowsKey);
+    expect(raw).toEqual(
+      order.map((row) => {
+        const { left: _, ...sent } = allRows[row] ?? { left: 0 };
+        const { seen_at } = sent as Customer;
+        return { ...sent, seen_at: Date.parse(seen_at) * 1_000 };
+      }),
+    );
+    const { instances } = (await data.getJson(result.instancesKey)) as { instances: object[] };
+    expect(instances).toEqual(
+      order.map((row) => {
+        const { age, plan, seen_at } = allRows[row] as Customer;
+        return { age, plan, seen_at };
+      }),
+    );
+    const found = BuiltFeatures.parse(await data.getJson(result.builtKey));
+    const times = allRows.map(({ seen_at }) => seen_at).sort();
+    expect(found.timeSpan).toEqual({ from: times[0], to: times.at(-1) });
+  });
+
+  it('keep a sensitive column of the holdout only where a feature reads it', async () => {
+    const sensitive = (features: ModelDefinitionInput['features']) =>
+      defineModel(
+        aModelDefinition({
+          features,
+          data: {
+            ...aModelDefinition().data,
+            columns: {
+              ...aModelDefinition().data.columns,
+              age: { type: 'number', nullable: true, sensitive: true },
+            },
+          },
+        }),
+      );
+    const declared = aModelDefinition().features.declared;
+    const columnsOf = async (asked: ModelDefinition) => {
+      const { data, event } = await built();
+      const { holdoutRowsKey } = await buildFeatures(data, asked, event);
+      return Object.keys((await parquetRows(data, holdoutRowsKey))[0] ?? {});
+    };
+    const { plan } = declared;
+    if (!plan) throw new Error('the plan is a feature');
+    expect(await columnsOf(sensitive({ declared: { plan } }))).toEqual([
+      'customer',
+      'seen_at',
+      'plan',
+    ]);
+    expect(await columnsOf(sensitive({ declared }))).toContain('age');
   });
 
   it('are profiled: every training row in the cell of its value', async () => {

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CreateDeliveryStreamCommand, FirehoseClient } from '@aws-sdk/client-firehose';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { DuckDBInstance } from '@duckdb/node-api';
 import type { APIGatewayProxyEvent, Context } from 'aws-lambda';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,12 +16,9 @@ import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { LabelRecord, PredictionRecord } from '../../core/inference/prediction-record.ts';
 import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
-import { ReferenceProfile } from '../../core/monitoring/profile.ts';
-import { Evaluation } from '../../core/training/evaluation.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
-import { featureSpec, modelVersion } from '../builders/model-version.ts';
+import { modelVersion } from '../builders/model-version.ts';
 import { type LinearModel, linearModel, linearPrediction } from '../builders/onnx-model.ts';
-import { trainingProfile } from '../builders/reference-profile.ts';
 
 const model = 'parcel-weight';
 const definition: ModelDefinitionInput = {
@@ -387,113 +383,5 @@ describe('feedback', () => {
       body: { error: 'labels[0].label: must be one of 0, 1 (received 3)' },
     });
     expect(await data.list('labels/')).toEqual(before);
-  });
-});
-
-describe('the evaluation of a candidate', () => {
-  const folder = `features/${model}/snapshot/spec/`;
-  const job = `jobs/${model}/training/job/output/model/`;
-  const event = {
-    runId: 'run-1',
-    trainingId: 'training',
-    modelArtifacts: `s3://artifacts/${job}`,
-    holdoutKey: `${folder}validation/part-0.parquet`,
-    trainUri: `s3://data/${folder}train/`,
-    featuresKey: `${folder}features/features.json`,
-    profileKey: `${folder}profile.json`,
-  };
-
-  /** 5,000 holdout rows whose label is 1 where length + items > 100; every seventh item is missing. */
-  async function writeTables(): Promise<void> {
-    const connection = await (await DuckDBInstance.create(':memory:')).connect();
-    const rows = (count: number) => `
-      SELECT "length"::FLOAT "length", "items"::FLOAT "items", i::BIGINT "__row",
-        ("length" + coalesce("items", 0) > 100)::INT::DOUBLE "__label"
-      FROM (SELECT i, (i * 37) % 200 AS "length", CASE WHEN i % 7 = 0 THEN NULL ELSE i % 5 END "items"
-        FROM range(${count}) t(i))`;
-    for (const [name, count] of [
-      ['validation', 5_000],
-      ['train', 1_000],
-    ] as const) {
-      const path = join(taskRoot, `${name}.parquet`);
-      await connection.run(`COPY (${rows(count)}) TO '${path}' (FORMAT parquet)`);
-      await data.upload(path, `${folder}${name}/part-0.parquet`);
-    }
-    connection.closeSync();
-  }
-
-  async function evaluate(graph: LinearModel, parityOf = graph) {
-    const { objects } = modelVersion(9, parityOf);
-    await artifacts.put(`${job}parity.json`, objects.get(`models/${model}/9/parity.json`) ?? '');
-    await artifacts.put(`${job}model.onnx`, linearModel(graph));
-    const { handler } = await import('../../lambdas/training/evaluate-candidate.handler.ts');
-    const result = await handler(event, context);
-    expect(result.evaluationKey).toBe(`${job}evaluation.json`);
-    return {
-      ...result,
-      evaluation: Evaluation.parse(await artifacts.getJson(result.evaluationKey)),
-    };
-  }
-
-  beforeAll(async () => {
-    await writeTables();
-    await data.putJson(event.featuresKey, featureSpec());
-    await data.putJson(event.profileKey, trainingProfile());
-  });
-
-  test('passes one that orders the holdout rightly, with the numbers of both sides', async () => {
-    const { outcome, reasons, evaluation } = await evaluate({ weights: [0.1, 0.1], bias: -10 });
-    expect({ outcome, reasons }).toEqual({ outcome: 'passed', reasons: [] });
-    // Counted without DuckDB and ONNX Runtime.
-    const label = (i: number) => ((i * 37) % 200) + (i % 7 === 0 ? 0 : i % 5) > 100;
-    const positives = Array.from({ length: 1_000 }, (_, i) => i).filter(label).length;
-    expect(evaluation).toMatchObject({
-      rows: 5_000,
-      metrics: { auc: 1 },
-      baseline: { prediction: positives / 1_000, metrics: { auc: 0.5 } },
-      parity: { rows: 2, tolerance: 1e-6 },
-      outcome: 'passed',
-    });
-  });
-
-  test('leaves beside it what later predictions are compared with', async () => {
-    await evaluate({ weights: [0.1, 0.1], bias: -10 });
-    const profile = ReferenceProfile.parse(await artifacts.getJson(`${job}profile.json`));
-    expect(profile).toMatchObject(trainingProfile());
-    const { cells, reference } = profile.prediction;
-    expect(reference.counts.reduce((sum, count) => sum + count, reference.missing)).toBe(5_000);
-    // The smallest and the largest of the holdout: 0 and 199 + 4.
-    const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
-    if (cells.kind !== 'numeric') throw new Error('predictions are numbers');
-    expect(cells.range?.[0]).toBeCloseTo(sigmoid(-10), 6);
-    expect(cells.range?.[1]).toBeGreaterThan(sigmoid(9.8));
-  });
-
-  test('gives the same bytes when it is repeated', async () => {
-    const graph = { weights: [0.01, 0.3], bias: -1 };
-    const first = await artifacts.hash((await evaluate(graph)).evaluationKey);
-    expect(await artifacts.hash((await evaluate(graph)).evaluationKey)).toEqual(first);
-  });
-
-  test('rejects one that predicts the same for every row', async () => {
-    const { outcome, reasons } = await evaluate({ weights: [0, 0], bias: 0 });
-    expect(outcome).toBe('rejected');
-    expect(reasons).toEqual([
-      "auc 0.5 against the baseline's 0.5: better by 0, at least 0.05 is required",
-    ]);
-  });
-
-  test('rejects one that differs from its trainer', async () => {
-    const graph = { weights: [0.1, 0.1], bias: -10 };
-    const { outcome, reasons } = await evaluate(graph, { ...graph, bias: -9 });
-    expect(outcome).toBe('rejected');
-    expect(reasons[0]).toMatch(/^ONNX Runtime gives .* where the trainer gave .* in row 1 of 2/);
-  });
-
-  test('rejects one that gives no numbers', async () => {
-    const graph = { weights: [Number.NaN, 0], bias: 0 };
-    const { outcome, reasons } = await evaluate(graph, { weights: [0, 0], bias: 0 });
-    expect(outcome).toBe('rejected');
-    expect(reasons).toHaveLength(2);
   });
 });

@@ -1,20 +1,30 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type DynamodbRegistry, dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import {
+  type DynamodbVersionHealth,
+  dynamodbVersionHealth,
+} from '../../adapters/dynamodb-version-health.ts';
 import { ObjectStoreError, type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson, sha256 } from '../../core/canonical-json.ts';
+import { Verdict } from '../../core/training/verdict.ts';
 import { registerVersion } from '../../lambdas/registry/register-version.ts';
-import { anEvaluation, putCandidate, trainerSha256, trainingImage } from './candidate.ts';
+import { recordVerdict } from '../../lambdas/training/record-verdict.ts';
+import { anEvaluation } from '../builders/evaluation.ts';
+import { putCandidate, trainerSha256, trainingImage } from './candidate.ts';
 import { clientConfig, useCloud } from './laptop-cloud/harness.ts';
 import { createRegistryTable } from './registry-table.ts';
 
 const cloud = useCloud();
 let registry: DynamodbRegistry;
+let health: DynamodbVersionHealth;
 let data: S3Objects;
 let artifacts: S3Objects;
 
 beforeAll(async () => {
-  registry = dynamodbRegistry(await createRegistryTable(cloud(), 'registry'));
+  const table = await createRegistryTable(cloud(), 'registry');
+  registry = dynamodbRegistry(table);
+  health = dynamodbVersionHealth(table);
   const client = new S3Client(clientConfig(cloud()));
   const bucket = async (name: string) => {
     await client.send(new CreateBucketCommand({ Bucket: name }));
@@ -41,7 +51,16 @@ async function aCandidate(model: string, seed = 1, evaluation = anEvaluation()) 
     { model, seed, runId },
     evaluation,
   );
-  const place = { definition, data, artifacts, registry, trainerSha256, trainingImage, now };
+  const place = {
+    definition,
+    data,
+    artifacts,
+    registry,
+    health,
+    trainerSha256,
+    trainingImage,
+    now,
+  };
   return { event, place };
 }
 
@@ -208,10 +227,50 @@ describe('refusing a version', () => {
       /is that of snapshot [0-9a-f]{64}, not/,
     );
   });
+});
 
-  it('refuses a candidate that the gate rejected', async () => {
-    const { event, place } = await aCandidate('refused', 1, anEvaluation({ outcome: 'rejected' }));
-    await expect(registerVersion(place, event)).rejects.toThrow(/the gate rejected the candidate/);
+describe('a candidate that the gate rejected', () => {
+  const rules = [
+    { rule: 'parity', outcome: 'passed', text: 'equal' },
+    { rule: 'production', outcome: 'failed', text: 'auc 0.5 against 0.6 of version 1' },
+  ] as const;
+  const rejected = anEvaluation({
+    outcome: 'rejected',
+    rules: [...rules],
+    production: { outcome: 'not_comparable', version: 1, reason: 'made up' },
+  });
+
+  it('is a version with its lineage, and says that it was rejected and why', async () => {
+    const { event, place } = await aCandidate('refused', 1, rejected);
+    expect(await registerVersion(place, event)).toBe(1);
+    const { gate } = await registry.getVersion('refused', 1);
+    expect(gate).toEqual({
+      outcome: 'rejected',
+      verdictKey: `reports/refused/gate/${event.runId}.json`,
+    });
+    expect(await registry.findTraining('refused', event.trainingId)).toEqual({
+      outcome: 'registered',
+      version: 1,
+      rejection: ['auc 0.5 against 0.6 of version 1'],
+    });
+    const verdict = Verdict.parse(await data.getJson(gate?.verdictKey ?? ''));
+    expect(verdict.text[0]).toBe(
+      'v1 REJECTED; v1 still live (no health record). No action tonight.',
+    );
+    expect(verdict.text).toContain('FAIL  production  auc 0.5 against 0.6 of version 1');
+  });
+
+  it('has one verdict, however often it is written', async () => {
+    const { event, place } = await aCandidate('judged', 1, rejected);
+    await registerVersion(place, event);
+    const { evaluationKey, runId, trainingId } = event;
+    const run = { model: 'judged', runId, trainingId, evaluationKey, version: 1 };
+    const later = { ...place, now: () => '2026-04-01T00:00:00.000Z' };
+    expect(await recordVerdict(later, run)).toMatchObject({ decidedAt: now() });
+    // The job's objects go when the run has ended.
+    await artifacts.remove(evaluationKey);
+    expect(await recordVerdict(later, run)).toMatchObject({ version: 1, outcome: 'rejected' });
+    expect(await recordVerdict(later, { ...run, runId: 'another' })).toBeUndefined();
   });
 });
 

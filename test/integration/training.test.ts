@@ -15,6 +15,10 @@ import { type DynamodbLedger, dynamodbLedger } from '../../adapters/dynamodb-led
 import { type DynamodbRegistry, dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
 import { dynamodbRunLock } from '../../adapters/dynamodb-run-lock.ts';
+import {
+  type DynamodbVersionHealth,
+  dynamodbVersionHealth,
+} from '../../adapters/dynamodb-version-health.ts';
 import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { sagemakerTrainingJobs } from '../../adapters/sagemaker-training-jobs.ts';
 import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
@@ -44,6 +48,7 @@ const cloud = useCloud();
 let locks: RunLockStore;
 let registry: DynamodbRegistry;
 let ledger: DynamodbLedger;
+let health: DynamodbVersionHealth;
 let executions: Executions;
 let store: RetrainingStore;
 let jobs: TrainingJobs;
@@ -118,10 +123,11 @@ async function subscribe(
 let stop: (runId: string) => Promise<unknown>;
 beforeAll(async () => {
   const table = await createRegistryTable(cloud(), 'training');
-  [locks, registry, ledger] = [
+  [locks, registry, ledger, health] = [
     dynamodbRunLock(table),
     dynamodbRegistry(table),
     dynamodbLedger(table),
+    dynamodbVersionHealth(table),
   ];
   const sfn = new SFNClient(clientConfig(cloud()));
   executions = stepfunctionsExecutions({
@@ -200,13 +206,14 @@ async function aTrainedRun(model: string, seed = 1) {
     data,
     artifacts,
     registry,
+    health,
     trainerSha256,
     trainingImage,
     now: control.now,
   };
   const finish = (outcome: 'live' | 'rejected' | 'unchanged', reasons: string[] = []) =>
     finishRun(
-      { control, registry, artifacts, notifications },
+      { control, registry, data, artifacts, health, notifications },
       { runId, outcome, reasons, trainingId: event.trainingId },
     );
   return { control, retraining, runId, event, plan, place, finish };
@@ -232,7 +239,7 @@ describe('the one starter', () => {
     const eleventh = await ask(retraining, 1, drop('burst', 10));
     expect(eleventh).toEqual({ outcome: 'queued', runId: expect.not.stringMatching(runId) });
     expect(await executions.find(eleventh.runId)).toBeUndefined();
-    const parts = { control, registry, artifacts, notifications };
+    const parts = { control, registry, data, artifacts, health, notifications };
     const event = { runId, outcome: 'no_data', reasons: [] } as const;
     expect(await finishRun(parts, { ...event, reasons: [] })).toMatchObject({
       nextRunId: eleventh.runId,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { EvaluationSection } from '../../core/model/evaluation-section.ts';
+import { costPer1000Predictions, type Measurement } from '../../core/inference/measurement.ts';
+import { EvaluationSection } from '../../core/model/evaluation-section.ts';
 import {
   type CandidateAnswers,
   Evaluation,
@@ -111,11 +112,20 @@ describe('metrics', () => {
 });
 
 describe('the gate', () => {
-  const section: EvaluationSection = {
+  const section = EvaluationSection.parse({
     task: 'binary_classification',
     metric: 'auc',
     holdout: { by: 'time', days: 1 },
     mustBeatBaselineBy: 0.02,
+  });
+  const measurement: Measurement = {
+    memoryMb: 1_769,
+    architecture: 'x64',
+    single: { requests: 200, p50Ms: 1.5, p95Ms: 4, meanMs: 2 },
+    batch: { rows: 50, requests: 20, p50Ms: 3 },
+    loadMs: 120,
+    modelBytes: 2_500_000,
+    costPer1000PredictionsUsd: 0.0003,
   };
   const answers = (changes: Partial<CandidateAnswers> = {}): CandidateAnswers => ({
     labels: [0, 1, 0, 1],
@@ -127,6 +137,10 @@ describe('the gate', () => {
       tolerance: 1e-6,
     },
     parityPredictions: [0.25, 0.5],
+    production: { outcome: 'nothing_live' },
+    slices: new Map(),
+    measurement: { outcome: 'measured', measurement },
+    seed: 'a training',
     ...changes,
   });
 
@@ -145,7 +159,14 @@ describe('the gate', () => {
       'holdout',
       'predictions',
       'baseline',
+      'production',
+      'latency',
+      'size',
+      'cost',
     ]);
+    expect(evaluation.rules.slice(4).map(({ outcome }) => outcome)).toEqual(
+      Array(4).fill('not_applied'),
+    );
     expect(rejectionReasons(evaluation)).toEqual([]);
   });
 
@@ -196,12 +217,12 @@ describe('the gate', () => {
   });
 
   test('a lower error is the better one in regression', () => {
-    const regression: EvaluationSection = {
+    const regression = {
       ...section,
       task: 'regression',
       metric: 'rmse',
       mustBeatBaselineBy: 0.5,
-    };
+    } as const;
     const good = answers({ labels: [1, 2, 3], predictions: [1, 2, 3.3], trainLabelMean: 2 });
     expect(evaluate(regression, good)).toMatchObject({ outcome: 'passed' });
     const bad = answers({ labels: [1, 2, 3], predictions: [5, 5, 5], trainLabelMean: 2 });
@@ -214,5 +235,132 @@ describe('the gate', () => {
       /^the holdout has 0 positive rows of 4; it needs/,
     );
     expect(evaluate(section, answers({ labels: [], predictions: [] })).outcome).toBe('rejected');
+  });
+
+  describe('against the live version', () => {
+    const rows = 400;
+    const labels = Array.from({ length: rows }, (_, i) => i % 2);
+    /** Ranks the rows up to `wrong`, from `first` on, the wrong way round. */
+    const ranking = (wrong: number, first = 0) =>
+      labels.map(
+        (label, i) => (i >= first && i < wrong ? 1 - label : label) * 0.5 + ((i * 7) % 11) / 40,
+      );
+    const good = ranking(20);
+    const bad = ranking(200);
+    const production = (predictions: readonly number[]) =>
+      ({ outcome: 'answered', version: 13, predictions }) as const;
+    const judge = (changes: Partial<CandidateAnswers>, asked: Partial<EvaluationSection> = {}) =>
+      evaluate({ ...section, ...asked }, answers({ labels, predictions: good, ...changes }));
+    const ruleOf = (evaluation: Evaluation, name: string) =>
+      evaluation.rules.find(({ rule }) => rule === name);
+
+    test('passes one that is surely better, with both metrics and the interval', () => {
+      const evaluation = judge({ production: production(bad) });
+      expect(ruleOf(evaluation, 'production')).toMatchObject({ outcome: 'passed' });
+      const { production: found } = evaluation;
+      if (found.outcome !== 'compared') throw new Error('both answered');
+      const { comparison } = found;
+      expect(comparison).toMatchObject({
+        rows,
+        candidate: auc(labels, good),
+        production: auc(labels, bad),
+        gain: auc(labels, good) - auc(labels, bad),
+      });
+      expect(comparison.interval.lower).toBeGreaterThan(0);
+      expect(comparison.interval.lower).toBeLessThan(comparison.gain);
+      expect(comparison.interval.upper).toBeGreaterThan(comparison.gain);
+    });
+
+    test('rejects one that is worse, and one of which it cannot be told', () => {
+      const worse = judge({ predictions: bad, production: production(good) });
+      expect(worse.outcome).toBe('rejected');
+      expect(rejectionReasons(worse).at(-1)).toMatch(
+        /^auc \S+ against \S+ of version 13 on the same 400 rows: gain -\S+, 95 % interval -\S+ to -\S+; its lower end must be at least 0$/,
+      );
+      // Right where the other is wrong and the other way round: 20 of its rows against 22.
+      const unsure = judge({ predictions: good, production: production(ranking(42, 20)) });
+      expect(unsure.production).toMatchObject({ comparison: { gain: expect.closeTo(0.005, 1) } });
+      expect(ruleOf(unsure, 'production')?.outcome).toBe('failed');
+    });
+
+    test('a negative margin accepts one that is not much worse', () => {
+      const same = { predictions: ranking(21), production: production(ranking(20)) };
+      expect(judge(same).outcome).toBe('rejected');
+      expect(judge(same, { mustBeatProductionBy: -0.05 }).outcome).toBe('passed');
+    });
+
+    test('an equal one gains exactly nothing and passes', () => {
+      const evaluation = judge({ production: production(good) });
+      expect(evaluation.outcome).toBe('passed');
+      expect(evaluation.production).toMatchObject({
+        comparison: { gain: 0, interval: { lower: 0, upper: 0 } },
+      });
+    });
+
+    test('a live version that gives no probability is not comparable, and the rule fails', () => {
+      const evaluation = judge({ production: production(good.map((p, i) => (i === 3 ? 7 : p))) });
+      expect(evaluation.production).toMatchObject({ outcome: 'not_comparable', version: 13 });
+      expect(rejectionReasons(evaluation)).toEqual([
+        'not comparable with version 13, which is live: it answers 7 to holdout row 3; roll back, or approve the candidate by hand',
+      ]);
+    });
+
+    test('slices are compared and decide nothing', () => {
+      const slices = new Map([
+        ['first', Array.from({ length: 100 }, (_, i) => i)],
+        ['positives', labels.flatMap((label, i) => (label === 1 ? [i] : []))],
+        ['none', []],
+      ]);
+      const evaluation = judge({ production: production(bad), slices });
+      const [first, positives, none] = evaluation.slices;
+      // Of the first hundred rows production ranks all the wrong way round.
+      expect(first?.comparison?.production).toBeLessThan(0.5);
+      expect(first?.comparison?.interval.lower).toBeGreaterThan(0);
+      expect(positives).toEqual({ name: 'positives', rows: 200 });
+      expect(none).toEqual({ name: 'none', rows: 0 });
+      const worseInASlice = judge({
+        predictions: good.map((p, i) => (i < 40 ? 1 - p : p)),
+        production: production(bad),
+        slices: new Map([['last', Array.from({ length: 40 }, (_, i) => i)]]),
+      });
+      expect(worseInASlice.outcome).toBe('passed');
+    });
+  });
+
+  describe('limits in the serving runtime', () => {
+    const limits = { p95LatencyMs: 4, modelSizeMb: 2.5, costPer1000PredictionsUsd: 0.0003 };
+    const outcomes = (asked: EvaluationSection['limits'], changes = {}) =>
+      evaluate({ ...section, limits: asked }, answers(changes)).rules.flatMap(
+        ({ rule, outcome }) =>
+          rule === 'latency' || rule === 'size' || rule === 'cost' ? [[rule, outcome]] : [],
+      );
+
+    test('hold where they are kept to the end, and each is broken on its own', () => {
+      const passed = ['latency', 'size', 'cost'].map((rule) => [rule, 'passed']);
+      expect(outcomes(limits)).toEqual(passed);
+      for (const [i, limit] of Object.keys(limits).entries()) {
+        const tighter = { ...limits, [limit]: limits[limit as keyof typeof limits] * 0.99 };
+        expect(outcomes(tighter)).toEqual(
+          passed.map(([rule, outcome], j) => [rule, i === j ? 'failed' : outcome]),
+        );
+      }
+    });
+
+    test('fail a candidate that could not be measured, only where there are any', () => {
+      const changes = { measurement: { outcome: 'not_measured', reason: 'it gave NaN' } };
+      expect(outcomes({}, changes).map(([, outcome]) => outcome)).toEqual(
+        Array(3).fill('not_applied'),
+      );
+      expect(outcomes({ p95LatencyMs: 4 }, changes)[0]).toEqual(['latency', 'failed']);
+    });
+
+    test('cost what Lambda bills: whole milliseconds of memory, and each request', () => {
+      const gigabyte = { memoryMb: 1_024, architecture: 'x64' };
+      expect(costPer1000Predictions(1.2, gigabyte)).toBeCloseTo(2 * 0.0000166667 + 0.0002, 12);
+      expect(costPer1000Predictions(0.2, { ...gigabyte, architecture: 'arm64' })).toBeCloseTo(
+        0.0000133334 + 0.0002,
+        12,
+      );
+    });
   });
 });

@@ -439,5 +439,7 @@ describe('the plan of a training', () => {
     expect(trainingDecision(registered, [1, 2])).toBe('unchanged');
     expect(trainingDecision(registered, [1, 3])).toBe('unchanged');
     expect(trainingDecision({ outcome: 'rejected', reasons: [] }, [])).toBe('unchanged');
+    const refused = { ...registered, rejection: ['worse than version 1'] };
+    expect(trainingDecision(refused, [1])).toBe('unchanged');
   });
 });

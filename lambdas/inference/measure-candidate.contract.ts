@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { MeasurementResult } from '../../core/inference/measurement.ts';
+
+export const MeasureCandidateEnvironment = z.object({
+  DATA_BUCKET: z.string(),
+  ARTIFACTS_BUCKET: z.string(),
+  MODEL_NAME: z.string(),
+});
+export const MeasureCandidateEvent = z.object({
+  runId: z.string(),
+  /** s3://…/output/model/ as SageMaker reports it. */
+  modelArtifacts: z.string(),
+  featuresKey: z.string(),
+  signatureKey: z.string(),
+  /** Rows of the holdout as instances of requests. */
+  instancesKey: z.string(),
+});
+/** A candidate that cannot answer is not measured; its evaluation says what else is wrong with it. */
+export const MeasureCandidateResult = MeasurementResult;
