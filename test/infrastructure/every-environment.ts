@@ -39,8 +39,17 @@ export const models = [
     aModelDefinition({
       name: 'churn',
       training: { trainer: 'xgboost', instanceType: 'ml.g5.xlarge' },
+      delivery: { approval: 'manual' },
+      monitoring: {
+        owner: 'churn team',
+        email: 'churn@example.com',
+        slackWebhookParameter: '/slack/churn',
+        expectTrafficEveryHours: 24,
+      },
+      retraining: { onAlarm: ['features-drifted'], monthlyBudgetUsd: 50 },
     }),
   ),
+  defineModel(aModelDefinition({ name: 'cached-churn', serving: { target: 'lambda', cache: {} } })),
 ];
 
 interface Entry {

@@ -97,8 +97,8 @@ describe('the command line', () => {
   it('has the commands that the platform promises', () => {
     expect(commands.map((command) => command.name()).sort()).toEqual(
       [
-        'approve demo download drift drop labels lineage live local logs',
-        'models predict reject retire retry rollback status token train',
+        'approve demo doctor download drift drop labels lineage live local logs',
+        'models predict proxy prune reject retire retry rollback status token train',
       ].flatMap((line) => line.split(' ')),
     );
   });
