@@ -46,7 +46,7 @@ export const models = [
         slackWebhookParameter: '/slack/churn',
         expectTrafficEveryHours: 24,
       },
-      retraining: { onAlarm: ['features-drifted'], monthlyBudgetUsd: 50 },
+      retraining: { maxAgeDays: 30, monthlyBudgetUsd: 50 },
     }),
   ),
   defineModel(aModelDefinition({ name: 'cached-churn', serving: { target: 'lambda', cache: {} } })),
