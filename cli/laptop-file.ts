@@ -23,6 +23,8 @@ export const RunningLaptop = z.strictObject({
     clientSecret: z.string(),
   }),
   logFile: z.string(),
+  /** Where the dashboards of this cloud can be looked at. */
+  dashboardUrl: z.url(),
 });
 export type RunningLaptop = z.infer<typeof RunningLaptop>;
 

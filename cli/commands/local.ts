@@ -14,6 +14,7 @@ async function addressLines(port: number): Promise<string[]> {
     styled('bold', 'The laptop cloud is ready.'),
     `  AWS endpoint  ${deployment.laptop?.endpoint}`,
     `  API           ${baseUrlOf(deployment)}`,
+    `  dashboard     ${deployment.laptop?.dashboardUrl}`,
     `  data bucket   s3://${deployment.data.bucket}`,
     `  models        ${deployment.models.join(', ')}`,
     `  log           ${deployment.laptop?.logFile}`,
@@ -43,7 +44,7 @@ export const localCommand = (): Command =>
     examples: ['slipway local', 'slipway local --json'],
   }).action(async ({ json }: { json: boolean }) => {
     const terminal = processTerminal(json);
-    const { endpoint, port, pid, logFile } = (await startLaptop(terminal)).running;
-    if (json) terminal.result({ endpoint, port, pid, logFile }, []);
+    const { endpoint, port, pid, logFile, dashboardUrl } = (await startLaptop(terminal)).running;
+    if (json) terminal.result({ endpoint, port, pid, logFile, dashboardUrl }, []);
     await untilStopped(terminal, port);
   });

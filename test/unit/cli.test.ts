@@ -57,6 +57,7 @@ const laptop = (port: number, pid = process.pid): RunningLaptop => ({
     clientSecret: 'b',
   },
   logFile: 'cloud.log',
+  dashboardUrl: 'http://127.0.0.1:2/',
 });
 
 describe('finding the laptop cloud', () => {
