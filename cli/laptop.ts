@@ -43,63 +43,11 @@ class Cleanup {
   }
 }
 
-<<<<<<< HEAD
-const runFile = (cloud: Cloud, identity: IdentityProvider): RunningLaptop => ({
-=======
-function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended.
-  }
-}
-
-const tellingLine = /✅|❌|deploying\.\.\.|Bundling|Error/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
-const colours = /\u001b\[[0-9;]*m/g;
-
-/** Runs the CDK CLI; its telling lines are progress, all of them are told when it fails. */
-function cdk(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  { note, cleanup }: { note: (line: string) => void; cleanup: Cleanup },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [cdkCli, ...args], {
-      cwd: repositoryRoot,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // A group of its own, so that Ctrl-C ends it in order and whatever it started with it.
-      detached: true,
-    });
-    cleanup.add(() => signalGroup(child, 'SIGTERM'));
-    const output: string[] = [];
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface(stream).on('line', (raw) => {
-        const line = raw.replaceAll(colours, '');
-        output.push(line);
-        if (tellingLine.test(line)) note(`    ${line.trim()}`);
-      });
-    }
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      if (code === 0) return resolve();
-      reject(
-        new CommandError(
-          `cdk ${args[0]} ended with ${signal ?? code}:\n${output.slice(-60).join('\n')}`,
-        ),
-      );
-    });
-  });
-}
-
 const runFile = (
   cloud: Cloud,
   identity: IdentityProvider,
   dashboardUrl: string,
 ): RunningLaptop => ({
->>>>>>> 3ba3257 (feat(cli): slipway local shows its dashboard)
   port: cloud.port,
   pid: process.pid,
   startedAt: new Date().toISOString(),
@@ -180,13 +128,7 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
       cdk(['synth', '--quiet', '--output', assembly], env, tools),
     ]),
   );
-<<<<<<< HEAD
   await step('deploying the stacks', () => cdk([...deployAll, '--app', assembly], env, tools));
-  const running = runFile(cloud, identity);
-=======
-  await step('deploying the stacks', () =>
-    cdk([...deployAll, '--app', assembly, ...quiet], env, tools),
-  );
   const dashboards = await startDashboardPage({
     endpoint: cloud.endpoint,
     region: cloud.region,
@@ -197,7 +139,6 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
   });
   cleanup.add(() => dashboards.stop());
   const running = runFile(cloud, identity, dashboards.url);
->>>>>>> 3ba3257 (feat(cli): slipway local shows its dashboard)
   const removeRunFile = announceLaptop(running);
   cleanup.add(removeRunFile);
   process.once('exit', removeRunFile);
