@@ -109,6 +109,7 @@ beforeAll(() => {
       clientSecret: 'nothing',
     },
     logFile,
+    dashboardUrl: 'http://127.0.0.1:9/',
   });
 });
 
