@@ -17,8 +17,11 @@ const RunAnswer = z.object({
   runId: z.string(),
   reasons: z.array(z.string()).default([]),
 });
-/** The policy does not let it begin for now. */
-const Refusal = z.object({ outcome: z.literal('waiting'), reasons: z.array(z.string()) });
+/** The policy does not let it begin for now, or the model is retired. */
+const Refusal = z.object({
+  outcome: z.enum(['waiting', 'retired']),
+  reasons: z.array(z.string()),
+});
 export type RunAnswer = z.infer<typeof RunAnswer>;
 
 /** Asks the model's one starter for a run. @throws CommandError with what the function threw. */
@@ -40,7 +43,11 @@ export async function askForRun(
   const answer: unknown = JSON.parse(text);
   const refusal = Refusal.safeParse(answer);
   if (refusal.success) {
-    throw new CommandError(`no run was started: ${refusal.data.reasons.join('; ')}`);
+    const { outcome, reasons } = refusal.data;
+    throw new CommandError(
+      `no run was started: ${reasons.join('; ')}`,
+      outcome === 'retired' ? exitCodes.rejected : exitCodes.failed,
+    );
   }
   return parseDocument(RunAnswer, answer, 'the answer to a request for a run');
 }

@@ -12,6 +12,7 @@ import {
   trainingDecision,
 } from '../../core/training/training-plan.ts';
 import { liveVersion } from './connect-run-control.ts';
+import { retirementOf } from './refuse-retired.ts';
 
 export interface PlanRecords {
   readonly registry: DynamodbRegistry;
@@ -30,6 +31,12 @@ export async function decideTraining(
   const plan = planTraining(input);
   const { trainingId, trainingJobName } = plan;
   const model = definition.name;
+  // The starter refuses a retired model's runs; one that waited for another to end begins all the same.
+  const retired = await retirementOf(ledger, model);
+  if (retired !== undefined) {
+    await registry.annotateRun(model, runId, { trainingId });
+    return { decision: 'collected', reasons: [retired], isFresh: true, ...plan };
+  }
   const known = await registry.findTraining(model, trainingId);
   const entries = await ledger.entries(model);
   const delivered = deliveredVersions(entries, definition.delivery.approval);

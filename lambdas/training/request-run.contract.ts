@@ -34,9 +34,10 @@ export const RequestRunEvent = z.discriminatedUnion('kind', [
 export const RequestRunResult = z.object({
   /**
    * started: a new run · coalesced: the waiting run takes it in · queued: the next run takes it · busy: a
-   * retry does not wait · waiting: no run is started for now, the reasons say why · ignored: not asked for.
+   * retry does not wait · waiting: no run is started for now, the reasons say why · ignored: not asked for ·
+   * retired: no run of the model starts any more.
    */
-  outcome: z.enum(['started', 'coalesced', 'queued', 'busy', 'waiting', 'ignored']),
+  outcome: z.enum(['started', 'coalesced', 'queued', 'busy', 'waiting', 'ignored', 'retired']),
   /** The run that takes it in, or that is in the way. */
   runId: z.string().optional(),
   reasons: z.array(z.string()).default([]),

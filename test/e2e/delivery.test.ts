@@ -177,13 +177,21 @@ describe('a rollback under load', () => {
 });
 
 describe('a retired model', () => {
-  it('answers 404 and comes back', async () => {
+  it('answers 404, starts no run, keeps what is dropped, and comes back', async () => {
     await laptop.json('retire', model, '--reason', 'replaced');
     expect(await predict()).toMatchObject({
       status: 404,
       error: expect.stringContaining(`model ${model} is retired`),
     });
     expect((await laptop.cli('status', model)).stdout).toContain('retired, since');
+    const file = join(folder, 'more.csv');
+    writeFileSync(file, flightsCsv({ rows: 500, seed: 2 }));
+    const refused = await laptop.cli('drop', model, file, '--wait');
+    expect(refused.code).toBe(3);
+    expect(refused.stderr).toContain(`slipway rollback ${model}`);
+    expect(await laptop.data.keys(`landing/${model}/`)).toContain(`landing/${model}/more.csv`);
+    expect(await laptop.json('status', model)).toMatchObject({ lock: null });
+
     expect(await laptop.json('approve', model, '1')).toMatchObject({
       before: { live: null, retired: true },
     });

@@ -31,6 +31,7 @@ import { registerVersion } from '../../lambdas/registry/register-version.ts';
 import { retrainingControl } from '../../lambdas/training/connect-run-control.ts';
 import { finishRun } from '../../lambdas/training/finish-run.ts';
 import { decideTraining } from '../../lambdas/training/plan-training.ts';
+import { retirementOf } from '../../lambdas/training/refuse-retired.ts';
 import { releaseBrokenRun } from '../../lambdas/training/release-run.ts';
 import { takeRequest } from '../../lambdas/training/request-run.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
@@ -314,6 +315,35 @@ describe('the end of a run', () => {
     ]);
     // What an earlier, broken end left behind goes with the next one.
     expect(await leftovers('lively')).toEqual([]);
+  });
+
+  it('tells of a version that waits for a person, with the commands that decide about it', async () => {
+    const run = await aTrainedRun('waits');
+    const version = await registerVersion(run.place, run.event);
+    const { trainingId } = run.event;
+    const reasons = ['version 7, which was staged before, is superseded'];
+    const parts = { control: run.control, registry, artifacts, notifications };
+    const outcome = 'awaiting_approval';
+    const event = { runId: run.runId, outcome, reasons, trainingId, version } as const;
+    expect(await finishRun(parts, { ...event, reasons })).toEqual({ outcome });
+    const news = await inbox();
+    expect(news.Subject).toBe('waits: version 1 waits for approval');
+    expect(news.Message).toContain('slipway approve waits 1\nslipway reject waits 1 --reason');
+    expect(news.Message).toContain(reasons[0]);
+    expect(await registry.getRun('waits', run.runId)).toMatchObject({ outcome, version });
+  });
+
+  it('comes without a training where the model was retired before its turn', async () => {
+    const run = await aTrainedRun('retired');
+    const entry = { model: 'retired', version: 1, by: 'ada', at: run.control.now() };
+    await ledger.append({ ...entry, state: 'live', reason: 'first' });
+    expect(await retirementOf(ledger, 'retired')).toBeUndefined();
+    await ledger.append({ ...entry, state: 'retired', reason: 'replaced' });
+    expect(await run.plan()).toMatchObject({
+      decision: 'collected',
+      reasons: [expect.stringMatching(/^retired is retired since .* by ada \(replaced\)/)],
+    });
+    expect((await registry.getRun('retired', run.runId)).trainingJobName).toBeUndefined();
   });
 
   it('remembers a rejection, so that the same training is not done again', async () => {

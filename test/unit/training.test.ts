@@ -11,6 +11,7 @@ import {
 } from '../../core/training/run-control.ts';
 import { decide, type LockEvent, type RunLock, runName } from '../../core/training/run-lock.ts';
 import {
+  deliveredVersions,
   hyperparametersOf,
   type PlanInput,
   planTraining,
@@ -441,5 +442,15 @@ describe('the plan of a training', () => {
     expect(trainingDecision({ outcome: 'rejected', reasons: [] }, [])).toBe('unchanged');
     const refused = { ...registered, rejection: ['worse than version 1'] };
     expect(trainingDecision(refused, [1])).toBe('unchanged');
+  });
+
+  it('is delivered once it was live or set aside, and where a person approves once it is staged', () => {
+    const entry = (state: 'staged' | 'live' | 'rejected', version: number) => ({
+      ...{ model: 'churn', sequence: version, state, version },
+      ...{ reason: '', by: 'ada', at: '2026-01-01T00:00:00.000Z' },
+    });
+    const entries = [entry('live', 1), entry('rejected', 2), entry('staged', 3)];
+    expect(deliveredVersions(entries, 'automatic')).toEqual([1, 2]);
+    expect(deliveredVersions(entries, 'manual')).toEqual([1, 2, 3]);
   });
 });
