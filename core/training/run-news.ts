@@ -27,9 +27,11 @@ function rejection({ model, reasons, runId, verdict, version }: EndedRun) {
   return {
     kind: 'run-rejected',
     subject: `${model}: ${who} was rejected${still}`,
-    text: verdict
-      ? verdict.text.join('\n')
-      : [`The candidate of run ${runId} did not pass the gate:`, ...reasons].join('\n- '),
+    // A version that passed may have been set aside by a person while its run went on.
+    text:
+      verdict?.outcome === 'rejected'
+        ? verdict.text.join('\n')
+        : [`The candidate of run ${runId} does not go live:`, ...reasons].join('\n- '),
   };
 }
 
