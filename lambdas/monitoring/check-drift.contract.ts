@@ -40,4 +40,6 @@ export const CheckMetrics = {
   qualityDrop: 'QualityDrop',
   /** Share of the predictions old enough to have a label that have one. */
   labelCoverage: 'LabelCoverage',
+  /** Of trainings, in UTC's month. */
+  monthToDateCost: 'MonthToDateCostUsd',
 } as const;

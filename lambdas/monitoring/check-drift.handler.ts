@@ -1,5 +1,6 @@
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
 import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
@@ -21,6 +22,7 @@ const place = {
   registry: dynamodbRegistry({ tableName }),
   ledger: dynamodbLedger({ tableName }),
   health: dynamodbVersionHealth({ tableName }),
+  retraining: dynamodbRetrainingState({ tableName }),
 };
 
 export const handler = stepHandler(

@@ -14,6 +14,8 @@ import { reportPage, reportPageKey } from '../../core/monitoring/report-page.ts'
 import { parseDocument } from '../../core/parse-document.ts';
 import { ArtifactCorruptedError } from '../../core/registry/errors.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';
+import type { RetrainingStore } from '../../core/training/retraining-state.ts';
+import { spentUsd } from '../../core/training/training-spend.ts';
 import { log } from '../runtime/log.ts';
 import { measure } from '../runtime/metrics.ts';
 import { type CheckDriftResult, CheckMetrics } from './check-drift.contract.ts';
@@ -26,6 +28,7 @@ export interface DriftPlace {
   readonly registry: DynamodbRegistry;
   readonly ledger: DynamodbLedger;
   readonly health: Pick<DynamodbVersionHealth, 'record'>;
+  readonly retraining: Pick<RetrainingStore, 'read'>;
 }
 
 /** The profile of a version; undefined where it was registered without one. */
@@ -66,6 +69,8 @@ async function reportOn(
   };
 }
 
+const unitOf = (name: string) => (name === CheckMetrics.driftedFeatures ? 'Count' : 'None');
+
 function measureReport(report: DriftReport, reportKey: string): void {
   const { model, rows, worst, drifted, status, prediction, unreadable, quality } = report;
   const judged = status !== 'insufficient_data';
@@ -78,20 +83,21 @@ function measureReport(report: DriftReport, reportKey: string): void {
   };
   const isNews = status === 'drifted' || quality.status === 'dropped' || unreadable > 0;
   const measurements = Object.entries(found).flatMap(([name, value]) =>
-    value === undefined
-      ? []
-      : [
-          [
-            name,
-            { value, unit: name === CheckMetrics.driftedFeatures ? 'Count' : 'None' },
-          ] as const,
-        ],
+    value === undefined ? [] : [[name, { value, unit: unitOf(name) }] as const],
   );
   measure(model, Object.fromEntries(measurements), isNews ? 'warn' : 'info', 'drift checked', {
     ...{ status, drifted, worst, rowsInWindow: rows, unreadable, reportKey },
     prediction: prediction.status,
     quality: quality.text,
   });
+}
+
+/** What the model's trainings cost this month, with what is set aside for those that go on. */
+async function measureCost({ definition, retraining }: DriftPlace, now: Date): Promise<void> {
+  const held = await retraining.read(definition.name);
+  const value = held ? spentUsd(held.state.spend, now.toISOString()) : 0;
+  const cost = { [CheckMetrics.monthToDateCost]: { value, unit: 'None' } } as const;
+  measure(definition.name, cost, 'info', 'trainings of the month');
 }
 
 /** How far back a check may look and still say something of the version that is live now. */
@@ -115,7 +121,8 @@ async function recordHealth({ health }: DriftPlace, report: DriftReport, seenAt:
 
 /**
  * Compares what the live version answered in the window before an instant with its reference profile, and
- * what turned out with its holdout, writes the report, and notes how the version serves.
+ * what turned out with its holdout, writes the report, and notes how the version serves. What the trainings
+ * of the month cost is measured too.
  * @throws ArtifactCorruptedError, InvalidDocumentError where the profile is not what was registered.
  */
 export async function checkDrift(
@@ -125,6 +132,7 @@ export async function checkDrift(
   const { name: model, monitoring } = place.definition;
   const { live } = await place.ledger.head(model);
   const seenAt = new Date();
+  await measureCost(place, seenAt);
   if (live === undefined) return { outcome: 'no_live_version' };
   const record = await place.registry.getVersion(model, live);
   const profile = await profileOf(place, record);

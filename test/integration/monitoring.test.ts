@@ -19,6 +19,7 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
 import {
   type DynamodbVersionHealth,
   dynamodbVersionHealth,
@@ -31,6 +32,7 @@ import type { PredictionRecord } from '../../core/inference/prediction-record.ts
 import { defineModel } from '../../core/model/define-model.ts';
 import { DriftReport } from '../../core/monitoring/drift-report.ts';
 import { edgesOf } from '../../core/registry/seal-lineage.ts';
+import { emptyState, type RetrainingStore } from '../../core/training/retraining-state.ts';
 import { checkDrift, type DriftPlace } from '../../lambdas/monitoring/check-drift.ts';
 import { joinLabels } from '../../lambdas/monitoring/join-labels.ts';
 import { DriftCheck } from '../../lib/monitoring/drift-check.ts';
@@ -77,7 +79,10 @@ const definitionOf = (name: string) =>
     }),
   );
 
-let state: Omit<DriftPlace, 'definition' | 'health'> & { health: DynamodbVersionHealth };
+let state: Omit<DriftPlace, 'definition' | 'health' | 'retraining'> & {
+  health: DynamodbVersionHealth;
+  retraining: RetrainingStore;
+};
 beforeAll(async () => {
   const client = new S3Client(clientConfig(cloud()));
   const bucket = async (name: string) => {
@@ -91,6 +96,7 @@ beforeAll(async () => {
     registry: dynamodbRegistry(table),
     ledger: dynamodbLedger(table),
     health: dynamodbVersionHealth(table),
+    retraining: dynamodbRetrainingState(table),
   };
 });
 
@@ -370,6 +376,8 @@ describe('the scheduled function', () => {
   });
 
   it('raises the alarm on quality where labels say that answers were wrong, and of no other model', async () => {
+    const spend = { month: now.toISOString().slice(0, 7), settledUsd: 1.25, reserved: [] };
+    await state.retraining.replace('right', undefined, { ...emptyState('right'), spend });
     for (const model of ['wrong', 'right']) {
       await aLiveModel(model);
       const ids = await logged(model, parcels(1_000));
@@ -395,6 +403,8 @@ describe('the scheduled function', () => {
     expect(await measured('wrong', 'QualityDrop')).toBeGreaterThan(0.5);
     expect(await measured('right', 'QualityDrop')).toBe(0);
     expect(await measured('right', 'LabelCoverage')).toBe(0.8);
+    expect(await measured('right', 'MonthToDateCostUsd')).toBe(1.25);
+    expect(await measured('wrong', 'MonthToDateCostUsd')).toBe(0);
     const { health } = state;
     expect((await health.find('wrong', 1))?.records.at(-1)).toMatchObject({
       answered: true,
