@@ -4,7 +4,6 @@ import {
   entryInForce,
   type LedgerDraft,
   type LedgerState,
-  liveAt,
   nextEntry,
 } from '../core/delivery/ledger.ts';
 import { LedgerEntry, LedgerHead } from '../core/delivery/ledger-entry.ts';
@@ -115,10 +114,6 @@ export function dynamodbLedger(options: TableOptions) {
       });
       return decided.entry;
     },
-
-    /** The version that answered at an instant (ISO 8601); undefined where none did. */
-    liveAt: async (model: string, instant: string): Promise<number | undefined> =>
-      liveAt(await entries(model), instant),
   };
 }
 export type DynamodbLedger = ReturnType<typeof dynamodbLedger>;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { routedBy, until } from '../../core/delivery/ledger.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
@@ -24,10 +25,9 @@ export async function liveVersion(
   model: string,
   at: string | undefined,
 ) {
-  const entries = (await ledger.entries(model)).filter(
-    (entry) => at === undefined || Date.parse(entry.at) <= Date.parse(at),
-  );
-  const entry = entries.findLast(({ state }) => state === 'live' || state === 'retired');
+  const all = await ledger.entries(model);
+  const entries = at === undefined ? all : until(all, at);
+  const entry = routedBy(entries);
   return {
     model,
     at: at ?? null,

@@ -91,10 +91,19 @@ export function entryInForce(ledger: LedgerState, draft: LedgerDraft): LedgerEnt
 
 const routes = ({ state }: LedgerEntry): boolean => state === 'live' || state === 'retired';
 
-/** The version that answered at an instant (ISO 8601, UTC); undefined where none did. */
-export function liveAt(entries: readonly LedgerEntry[], instant: string): number | undefined {
+/** The entry that says who answers after some entries: of the version that is live, or that the model is retired. */
+export const routedBy = (entries: readonly LedgerEntry[]): LedgerEntry | undefined =>
+  entries.findLast(routes);
+
+/** The entries that were there at an instant (ISO 8601). */
+export function until(entries: readonly LedgerEntry[], instant: string): LedgerEntry[] {
   const moment = new Date(instant).getTime();
-  const entry = entries.findLast((one) => routes(one) && new Date(one.at).getTime() <= moment);
+  return entries.filter(({ at }) => new Date(at).getTime() <= moment);
+}
+
+/** The version that answered at an instant (ISO 8601); undefined where none did. */
+export function liveAt(entries: readonly LedgerEntry[], instant: string): number | undefined {
+  const entry = routedBy(until(entries, instant));
   return entry?.state === 'live' ? entry.version : undefined;
 }
 
