@@ -43,7 +43,12 @@ function readText(file: string): string {
 }
 
 async function exampleBody(deployment: Deployment, model: string): Promise<string> {
-  const version = (await deployment.ledger.head(model)).live;
+  const { live: version, retired } = await deployment.ledger.head(model);
+  if (retired) {
+    throw new CommandError(
+      `${model} is retired; \`slipway live ${model} --history\` says why, \`slipway rollback ${model}\` brings it back`,
+    );
+  }
   if (version === undefined) {
     throw new CommandError(`no version of ${model} is live yet; train one with \`slipway drop\``);
   }
