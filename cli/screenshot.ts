@@ -20,10 +20,13 @@ function isProgram(file: string): boolean {
 }
 
 /** A Chromium or Chrome of this machine; undefined where there is none. */
-function findBrowser(path = process.env['PATH'] ?? ''): string | undefined {
+export function findBrowser(
+  path = process.env['PATH'] ?? '',
+  elsewhere: readonly string[] = onMacOs,
+): string | undefined {
   const folders = path.split(delimiter).filter((folder) => folder !== '');
   const candidates = names.flatMap((name) => folders.map((folder) => join(folder, name)));
-  return [...candidates, ...onMacOs].find(isProgram);
+  return [...candidates, ...elsewhere].find(isProgram);
 }
 
 /**

@@ -32,7 +32,7 @@ export class DeadLetters extends Construct {
     const alarm = new Alarm(this, 'Wait', {
       alarmName: `slipway-${environment}-dead-letters`,
       alarmDescription:
-        'Something could not be handled after all retries; docs/runbook.md says what to do',
+        'Something could not be handled after all retries. What to do: docs/runbook.md#slipway-env-dead-letters',
       metric: this.queue.metricApproximateNumberOfMessagesVisible({
         period: Duration.minutes(1),
         statistic: 'Maximum',

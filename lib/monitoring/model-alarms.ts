@@ -154,7 +154,7 @@ export class ModelAlarms extends Construct {
     const alarm = new Alarm(this, id, {
       ...rule,
       alarmName: `${alarmPrefix}-${name}`,
-      alarmDescription: `${means}; docs/runbook.md says what to do.${owner}`,
+      alarmDescription: `${means}.${owner} What to do: docs/runbook.md#slipway-env-model-${name}`,
       metric,
       threshold,
     });

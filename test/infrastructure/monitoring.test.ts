@@ -99,6 +99,11 @@ describe('alarms', () => {
     );
     expect(named.length).toBeGreaterThan(8);
     for (const name of named) expect(headings).toContain(name);
+    const addresses = headings.map((heading) => heading.replaceAll(/[<>]/g, ''));
+    for (const alarm of [state, flightDelay, churn, api].flatMap(alarmsOf)) {
+      const description = String(alarm['AlarmDescription']);
+      expect(addresses).toContain(description.match(/docs\/runbook\.md#(\S+)$/)?.[1]);
+    }
     // Where traffic is expected, one more.
     expect(headings).toContain('slipway-<env>-<model>-no-traffic');
   });
