@@ -22,6 +22,7 @@ import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
 import { tokenCommand } from './commands/token.ts';
 import { trainCommand } from './commands/train.ts';
+import { whyCommand } from './commands/why.ts';
 
 const help = `
 Exit codes:
@@ -59,6 +60,7 @@ export function program(): Command {
     dropCommand,
     trainCommand,
     statusCommand,
+    whyCommand,
     logsCommand,
     retryCommand,
     modelsCommand,

@@ -9,8 +9,10 @@ import { FinishRunEnvironment, FinishRunEvent, FinishRunResult } from './finish-
 import { finishRun } from './finish-run.ts';
 
 const environment = parseEnvironment(FinishRunEnvironment, process.env);
+const { control, store } = connectRetraining(environment);
 const parts = {
-  control: connectRetraining(environment).control,
+  control,
+  store,
   registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
   health: dynamodbVersionHealth({ tableName: environment.REGISTRY_TABLE }),
   data: s3Objects({ bucket: environment.DATA_BUCKET }),

@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import type { Notifications } from '../../adapters/sns-notifications.ts';
+import type { RetrainingStore } from '../../core/training/retraining-state.ts';
 import { endRun, type RunControl } from '../../core/training/run-control.ts';
-import { newsOf, unchangedReasons } from '../../core/training/run-news.ts';
+import { lastingDrift, newsOf, unchangedReasons } from '../../core/training/run-news.ts';
 import { trainingPrefixes } from '../../core/training/training-plan.ts';
 import type { FinishRunEvent, FinishRunResult } from './finish-run.contract.ts';
 import { recordVerdict, type VerdictPlace } from './record-verdict.ts';
@@ -11,6 +12,8 @@ export interface FinishRunParts extends Omit<VerdictPlace, 'now'> {
   readonly control: RunControl;
   readonly registry: DynamodbRegistry;
   readonly notifications: Notifications;
+  /** What the retraining policy remembers. */
+  readonly store: Pick<RetrainingStore, 'read'>;
 }
 type Finished = z.infer<typeof FinishRunEvent>;
 
@@ -24,6 +27,14 @@ async function verdictOn(
   const { model, now } = parts.control;
   const judged = { model, runId, trainingId, evaluationKey, version: version ?? null };
   return recordVerdict({ ...parts, now }, judged);
+}
+
+/** More rejections than these since an alarm began make no difference. */
+const runsLookedAt = 50;
+
+async function lastingOf({ control: { model }, registry, store }: FinishRunParts) {
+  const wishes = (await store.read(model))?.state.retrainWanted ?? [];
+  return lastingDrift(wishes, await registry.listRuns(model, runsLookedAt));
 }
 
 /**
@@ -61,7 +72,8 @@ export async function finishRun(
   }
   await control.ended(runId);
   const nextRunId = await endRun(control, runId);
-  const news = newsOf({ ...event, model, reasons, verdict });
-  if (news) await notifications.publish({ ...news, model, runId, severity: 'news' });
+  const lasting = outcome === 'rejected' ? await lastingOf(parts) : undefined;
+  const news = newsOf({ ...event, model, reasons, verdict, lasting });
+  if (news) await notifications.publish({ ...news, model, runId });
   return { outcome, ...(nextRunId !== undefined && { nextRunId }) };
 }

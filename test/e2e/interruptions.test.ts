@@ -19,6 +19,7 @@ const states = [
   'PlanTraining',
   'BuildFeatures',
   'Train',
+  'MeasureCandidate',
   'EvaluateCandidate',
   'RegisterVersion',
   'StageVersion',
@@ -36,6 +37,8 @@ let taskNames: string[];
 /** Calls to AWS that each function makes in a run that nobody disturbs. */
 let usualCalls: ReadonlyMap<string, number>;
 let seed = 0;
+/** Each training's data is of another concept, so that its version beats the one before by far. */
+let concept = 0;
 /** How many versions there have to be. */
 let versions = 0;
 
@@ -45,9 +48,10 @@ const landed = () => laptop.data.keys(landing);
 /** The data of a training that there was not before: what lay in landing goes, these files come. */
 async function newData(...files: (Partial<Flights> & { broken?: boolean })[]): Promise<string[]> {
   for (const key of await landed()) await laptop.data.remove(key);
+  concept += 1;
   return files.map(({ broken = false, ...flights }) => {
     seed += 1;
-    const csv = flightsCsv({ rows: 2_000, seed, ...flights });
+    const csv = flightsCsv({ rows: 2_000, seed, concept, ...flights });
     const path = join(folder, `${broken ? 'broken' : 'flights'}-${seed}.csv`);
     writeFileSync(path, broken ? csv.replace(/,\d+,([01])\n$/, ',-5,$1\n') : csv);
     return path;
@@ -144,6 +148,7 @@ describe('a run that nobody disturbs', () => {
       'QuarantinedAll',
       'Collected',
       'Rejected',
+      'Unmeasured',
       'Unchanged',
     ];
     const all = [...states, ...otherEnds.map((end) => `Finish${end}`)];
@@ -238,7 +243,7 @@ describe('the execution is stopped', () => {
 });
 
 describe('the trainer is killed', () => {
-  const flights = { rows: 300_000, seed: 4_711 };
+  const flights = { rows: 300_000, seed: 4_711, concept: 3 };
   const hashes: Record<string, unknown> = {};
 
   /** What the trainer told of itself, and the version's first round. */
@@ -325,7 +330,9 @@ describe('ten files that are dropped one after the other', () => {
     const before = new Set(await faults.executions());
     const put = (file: number) => {
       seed += 1;
-      return laptop.data.put(`${landing}part-${file}.csv`, flightsCsv({ rows: 300, seed }));
+      // The eleventh file is most of the data by then, and of a concept of its own.
+      const flights = file === 11 ? { rows: 6_000, concept: 2 } : { rows: 300, concept: 0 };
+      return laptop.data.put(`${landing}part-${file}.csv`, flightsCsv({ ...flights, seed }));
     };
     for (let file = 1; file <= 10; file += 1) {
       await put(file);

@@ -69,3 +69,19 @@ describe("the callers' API", () => {
     });
   });
 });
+
+describe('the function that measures a candidate', () => {
+  it('is like the one that would serve it: memory, processor, runtime, layers', () => {
+    const { flightDelay } = synthesise('prod');
+    const functions = Object.entries(flightDelay.findResources('AWS::Lambda::Function'));
+    const configurationOf = (name: string) => {
+      const [, found] = functions.find(([id]) => id.startsWith(`Endpoint${name}`)) ?? [];
+      const { Architectures, Layers, MemorySize, Runtime } = found?.['Properties'] ?? {};
+      return { Architectures, Layers, MemorySize, Runtime };
+    };
+    const serving = configurationOf('Predict');
+    expect(serving.MemorySize).toBe(1_769);
+    expect(serving.Layers).toHaveLength(1);
+    expect(configurationOf('MeasureCandidate')).toEqual(serving);
+  });
+});

@@ -86,6 +86,25 @@ describe("a model's pipeline", () => {
     });
   });
 
+  it('measures and evaluates a candidate, registers what has metrics, and stages what passed', () => {
+    const next = (state: string) => definition.States[state]?.Next;
+    expect(next('Train')).toBe('MeasureCandidate');
+    expect(next('MeasureCandidate')).toBe('EvaluateCandidate');
+    const choiceOf = (state: string) =>
+      definition.States[state] as unknown as {
+        Choices: { Variable: string; Next: string }[];
+        Default: string;
+      };
+    expect(choiceOf(next('EvaluateCandidate') ?? '')).toMatchObject({
+      Choices: [{ Variable: '$.evaluation.measured', Next: 'RegisterVersion' }],
+      Default: 'FinishUnmeasured',
+    });
+    expect(choiceOf(next('RegisterVersion') ?? '')).toMatchObject({
+      Choices: [{ Variable: '$.evaluation.outcome', Next: 'StageVersion' }],
+      Default: 'FinishRejected',
+    });
+  });
+
   it('chooses on outcomes and catches no failure', () => {
     for (const state of Object.values(definition.States)) expect(state).not.toHaveProperty('Catch');
   });

@@ -214,7 +214,7 @@ async function aTrainedRun(model: string, seed = 1) {
   };
   const finish = (outcome: 'live' | 'rejected' | 'unchanged', reasons: string[] = []) =>
     finishRun(
-      { control, registry, data, artifacts, health, notifications },
+      { control, registry, data, artifacts, health, notifications, store },
       { runId, outcome, reasons, trainingId: event.trainingId },
     );
   return { control, retraining, runId, event, plan, place, finish };
@@ -240,7 +240,7 @@ describe('the one starter', () => {
     const eleventh = await ask(retraining, 1, drop('burst', 10));
     expect(eleventh).toEqual({ outcome: 'queued', runId: expect.not.stringMatching(runId) });
     expect(await executions.find(eleventh.runId)).toBeUndefined();
-    const parts = { control, registry, data, artifacts, health, notifications };
+    const parts = { control, registry, data, artifacts, health, notifications, store };
     const event = { runId, outcome: 'no_data', reasons: [] } as const;
     expect(await finishRun(parts, { ...event, reasons: [] })).toMatchObject({
       nextRunId: eleventh.runId,

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { noteHealth } from '../../core/delivery/version-health.ts';
+import type { Run } from '../../core/registry/records.ts';
 import { changesBetween, type TrainedOn } from '../../core/training/data-changes.ts';
 import type { Evaluation } from '../../core/training/evaluation.ts';
-import { newsOf, unchangedReasons } from '../../core/training/run-news.ts';
+import type { RetrainingWish } from '../../core/training/retraining-state.ts';
+import { lastingDrift, newsOf, unchangedReasons } from '../../core/training/run-news.ts';
 import { liveAtVerdict, Verdict, verdictOf } from '../../core/training/verdict.ts';
 import { anEvaluation } from '../builders/evaluation.ts';
 import { featureSpec } from '../builders/model-version.ts';
@@ -188,8 +190,45 @@ describe('the news of a run', () => {
     expect(news).toEqual({
       kind: 'run-rejected',
       subject: 'flight-delay: version 14 was rejected, version 13 still live',
+      severity: 'news',
       text: verdict.text.join('\n'),
     });
+  });
+
+  test('of a second refusal under drift that lasts is a page that says so', () => {
+    const wish = (kind: RetrainingWish['kind'], since: string): RetrainingWish => ({
+      kind,
+      since,
+      text: 'made up',
+      rowsBefore: 0,
+    });
+    const ended = (outcome: NonNullable<Run['outcome']>, finishedAt: string): Run => ({
+      model: 'flight-delay',
+      runId: 'r',
+      trigger: { kind: 'drop', by: 'a' },
+      status: 'SUCCEEDED',
+      outcome,
+      reasons: [],
+      startedAt: finishedAt,
+      finishedAt,
+    });
+    const drifted = wish('features-drifted', '2026-03-01T00:00:00.000Z');
+    const wishes = [wish('drop', '2026-02-01T00:00:00.000Z'), drifted];
+    const early = ended('rejected', '2026-02-20T00:00:00.000Z');
+    const first = ended('rejected', '2026-03-01T02:00:00.000Z');
+    const second = ended('rejected', '2026-03-02T02:00:00.000Z');
+    expect(lastingDrift(wishes, [first, early])).toBeUndefined();
+    expect(lastingDrift(wishes, [second, ended('collected', second.startedAt), first])).toEqual({
+      wish: drifted,
+      refusals: 2,
+    });
+    expect(lastingDrift([wish('drop', drifted.since)], [second, first])).toBeUndefined();
+    const lasting = lastingDrift(wishes, [second, first]);
+    const news = newsOf({ ...run, outcome: 'rejected', verdict: verdictOf(facts), lasting });
+    expect(news?.severity).toBe('page');
+    expect(news?.text).toMatch(
+      /^features-drifted since 2026-03-01T00:00:00.000Z, and 2 candidates were rejected since: .*\n\nv14 REJECTED/,
+    );
   });
 
   test('of one without a verdict says why', () => {

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { describeWhy, nextAfter } from '../../cli/commands/why.ts';
+import { program } from '../../cli/program.ts';
+import { type Run, RunOutcome } from '../../core/registry/records.ts';
+import { verdictOf } from '../../core/training/verdict.ts';
+import { anEvaluation } from '../builders/evaluation.ts';
+
+const run: Run = {
+  model: 'churn',
+  runId: 'churn-20260301T000000-0a1b2c',
+  trigger: { kind: 'drop', by: 'landing/churn/a.csv' },
+  status: 'SUCCEEDED',
+  reasons: ['1,204 of 5,000 labels'],
+  startedAt: '2026-03-01T00:00:00.000Z',
+};
+
+describe('slipway why', () => {
+  it('says the verdict where the run came to one, as it was told then', () => {
+    const verdict = verdictOf({
+      model: 'churn',
+      runId: run.runId,
+      trainingId: 'a'.repeat(64),
+      version: 2,
+      live: null,
+      evaluation: anEvaluation(),
+      decidedAt: run.startedAt,
+    });
+    const told = describeWhy({ ...run, outcome: 'live', version: 2 }, verdict);
+    expect(told.join('\n')).toContain('v2 PASSED its gate');
+    expect(told).toHaveLength(verdict.text.length);
+  });
+
+  it('says of every other end what happened and what to do', () => {
+    for (const outcome of RunOutcome.options) {
+      const told = describeWhy({ ...run, outcome, version: 2 }, undefined).join('\n');
+      expect(told).toContain('1,204 of 5,000 labels');
+      expect(told).toContain('asked for by drop: landing/churn/a.csv');
+      const next = nextAfter({ ...run, outcome, version: 2 });
+      expect(next.length).toBeGreaterThan(0);
+      const known = program().commands.map((command) => command.name());
+      for (const line of next) expect(known).toContain(line.split(' ')[1]);
+    }
+  });
+
+  it('leads from a failure to its traceback and to a retry, and from a run that goes on to its status', () => {
+    expect(nextAfter({ ...run, status: 'FAILED' }).join()).toMatch(
+      /slipway logs churn-2026.*slipway retry churn-2026/s,
+    );
+    expect(nextAfter({ ...run, status: 'RUNNING' })).toEqual(['slipway status churn']);
+  });
+});
