@@ -20,10 +20,11 @@ import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
 import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
 import type { ModelStarter } from '../training/alarm-rule.ts';
+import { PipelineName } from '../training/pipeline-name.ts';
 import { RunControl } from '../training/run-control.ts';
 import type { TrainingImages } from '../training/training-image.ts';
 import { TrainingJob } from '../training/training-job.ts';
-import { PipelineName, TrainingPipeline } from '../training/training-pipeline.ts';
+import { TrainingPipeline } from '../training/training-pipeline.ts';
 import { TrainingSteps } from '../training/training-steps.ts';
 import type { StateStack } from './state-stack.ts';
 

@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import {
@@ -20,6 +20,7 @@ import {
 import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
 import { explainWildcard } from '../runtime/waivers.ts';
+import type { PipelineName } from './pipeline-name.ts';
 import type { TrainingJob } from './training-job.ts';
 
 export interface PipelineSteps {
@@ -42,30 +43,6 @@ export interface TrainingPipelineProps {
   readonly steps: PipelineSteps;
   readonly job: TrainingJob;
   readonly logRetention: RetentionDays;
-}
-
-/**
- * A pipeline's name and ARNs, known before it exists: its last step starts the next run, so the step and
- * the state machine need each other.
- */
-export class PipelineName {
-  readonly stateMachineName: string;
-  readonly stateMachineArn: string;
-  readonly executionsArn: string;
-
-  constructor(scope: Construct, environment: string, model: string) {
-    const stack = Stack.of(scope);
-    this.stateMachineName = `slipway-${environment}-${model}`;
-    const arn = (resource: string, resourceName: string) =>
-      stack.formatArn({
-        service: 'states',
-        resource,
-        resourceName,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      });
-    this.stateMachineArn = arn('stateMachine', this.stateMachineName);
-    this.executionsArn = arn('execution', `${this.stateMachineName}:*`);
-  }
 }
 
 type Payload = Record<string, unknown>;

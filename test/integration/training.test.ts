@@ -322,7 +322,7 @@ describe('the end of a run', () => {
     const version = await registerVersion(run.place, run.event);
     const { trainingId } = run.event;
     const reasons = ['version 7, which was staged before, is superseded'];
-    const parts = { control: run.control, registry, data, artifacts, health, notifications };
+    const parts = { control: run.control, registry, data, artifacts, health, notifications, store };
     const outcome = 'awaiting_approval';
     const event = { runId: run.runId, outcome, reasons, trainingId, version } as const;
     expect(await finishRun(parts, { ...event, reasons })).toEqual({ outcome });
