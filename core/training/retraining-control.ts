@@ -39,6 +39,8 @@ export interface RetrainingControl {
   /** The version that answers; undefined where none does. */
   live(): Promise<LiveVersion | undefined>;
   findRun(runId: string): Promise<Run | undefined>;
+  /** No version is to answer any more, so nothing is to be trained. */
+  isRetired(): Promise<boolean>;
 }
 
 type StateControl = Pick<RetrainingControl, 'store'> & {

@@ -66,6 +66,7 @@ export function retrainingControl(parts: RetrainingParts): RetrainingControl {
     pricePerHourUsd: pricePerHourUsd(definition.training) ?? 0,
     live: () => liveVersion(registry, ledger, model),
     findRun: (runId) => findRun(registry, model, runId),
+    isRetired: async () => (await ledger.head(model)).retired === true,
   };
   return retraining;
 }

@@ -85,6 +85,7 @@ export class RetrainingWorld {
       pricePerHourUsd,
       live: async () => this.version,
       findRun: async (runId) => this.runs.runs.get(runId),
+      isRetired: async () => false,
     };
   }
 
