@@ -4,7 +4,8 @@ export interface Notification {
   readonly subject: string;
   readonly text: string;
   readonly model: string;
-  readonly runId: string;
+  /** Where it is about a run. */
+  readonly runId?: string;
   /** What it is about, to filter subscriptions by: 'run-live', 'run-failed', 'files-quarantined', … */
   readonly kind: string;
   /** news can wait for the morning, a page cannot. */
@@ -34,7 +35,7 @@ export function snsNotifications({
           Message: text,
           MessageAttributes: {
             model: attribute(model),
-            runId: attribute(runId),
+            ...(runId !== undefined && { runId: attribute(runId) }),
             kind: attribute(kind),
             severity: attribute(severity),
           },

@@ -12,7 +12,7 @@ import {
   trainingRetried,
   trainingSettled,
 } from './retraining-events.ts';
-import { decideTraining, type RetrainingPolicy } from './retraining-policy.ts';
+import { decideTraining, type RetrainingPolicy, untold } from './retraining-policy.ts';
 import { emptyState, type RetrainingState, type RetrainingStore } from './retraining-state.ts';
 import {
   lockHolder,
@@ -41,6 +41,8 @@ export interface RetrainingControl {
   findRun(runId: string): Promise<Run | undefined>;
   /** No version is to answer any more, so nothing is to be trained. */
   isRetired(): Promise<boolean>;
+  /** Tells people of wishes that have been refused for long: what is wanted, and what it waits for. */
+  tellRefused(wanted: readonly string[], reasons: readonly string[]): Promise<void>;
 }
 
 type StateControl = Pick<RetrainingControl, 'store'> & {
@@ -123,6 +125,7 @@ async function startWanted(
   const { decision, reasons } = decideTraining(policy, state, asking, now);
   if (decision === 'wait') {
     await change(retraining, (current) => ({ state: refused(current, reasons, now) }));
+    await tellOnce(retraining, state, reasons);
     return { outcome: 'waiting', reasons };
   }
   const answer = await requestRun(control, { runId, trigger, settled: true, quietSeconds: 0 });
@@ -136,6 +139,30 @@ async function startWanted(
     return { state: { ...current, asked } };
   });
   return { ...answer, reasons: [] };
+}
+
+/** Told first and noted then: who is killed in between tells twice rather than never. */
+async function tellOnce(
+  retraining: RetrainingControl,
+  state: RetrainingState,
+  reasons: readonly string[],
+): Promise<void> {
+  const now = retraining.control.now();
+  const wishes = untold(state, now);
+  if (wishes.length === 0) return;
+  await retraining.tellRefused(
+    wishes.map(({ since, text }) => `${text} since ${since}`),
+    reasons,
+  );
+  const kinds = new Set(wishes.map(({ kind }) => kind));
+  await change(retraining, (current) => ({
+    state: {
+      ...current,
+      retrainWanted: current.retrainWanted.map((wanted) =>
+        kinds.has(wanted.kind) ? { ...wanted, told: true } : wanted,
+      ),
+    },
+  }));
 }
 
 /** The same refusal again is not written: a wish may be looked at every minute. */

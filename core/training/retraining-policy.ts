@@ -1,7 +1,7 @@
 import type { ModelDefinition } from '../model/define-model.ts';
-import type { RetrainingSection } from '../model/retraining-section.ts';
+import { RetrainingAlarm, type RetrainingSection } from '../model/retraining-section.ts';
 import { worstCaseUsd } from './instance-prices.ts';
-import type { RetrainingState } from './retraining-state.ts';
+import type { RetrainingState, RetrainingWish } from './retraining-state.ts';
 import { spentUsd } from './training-spend.ts';
 
 /** What a model's definition says about when it is trained. */
@@ -23,6 +23,16 @@ export const retrainingPolicy = ({
 
 /** A training that failed is tried again by itself so much later, or at the cooldown's end. */
 export const pauseHoursAfterFailure = 6;
+
+/** An alarm's wish that has been refused for so long is no longer people's to find out by themselves. */
+const hoursUntilTold = 24;
+
+/** Wishes of alarms that have been refused for long, and of which nobody was told. */
+export const untold = ({ retrainWanted }: RetrainingState, now: string): RetrainingWish[] =>
+  retrainWanted.filter(
+    ({ kind, since, told }) =>
+      RetrainingAlarm.safeParse(kind).success && !told && now >= hoursAfter(since, hoursUntilTold),
+  );
 
 export interface Asking {
   /** Whether any version answers. */

@@ -20,6 +20,8 @@ export const RetrainingWish = z.strictObject({
   rowsBefore: z.int().nonnegative(),
   /** The training that was begun with this wish in mind. */
   trainingId: z.string().optional(),
+  /** People were told that it has been refused for long. */
+  told: z.literal(true).optional(),
 });
 export type RetrainingWish = z.infer<typeof RetrainingWish>;
 

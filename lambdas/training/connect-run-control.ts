@@ -4,6 +4,7 @@ import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
 import { dynamodbRunLock } from '../../adapters/dynamodb-run-lock.ts';
 import { sagemakerTrainingJobs } from '../../adapters/sagemaker-training-jobs.ts';
+import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
 import { stepfunctionsExecutions } from '../../adapters/stepfunctions-executions.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { RunNotFoundError } from '../../core/registry/errors.ts';
@@ -48,6 +49,7 @@ export interface RetrainingParts extends Omit<RunControl, 'model' | 'ended' | 'r
   readonly ledger: ReturnType<typeof dynamodbLedger>;
   readonly store: RetrainingControl['store'];
   readonly jobs: RetrainingControl['jobs'];
+  readonly notifications: Notifications;
 }
 
 /** The one starter of a model and its policy, from their parts. */
@@ -66,6 +68,18 @@ export function retrainingControl(parts: RetrainingParts): RetrainingControl {
     pricePerHourUsd: pricePerHourUsd(definition.training) ?? 0,
     live: () => liveVersion(registry, ledger, model),
     findRun: (runId) => findRun(registry, model, runId),
+    tellRefused: (wanted, reasons) =>
+      parts.notifications.publish({
+        model,
+        severity: 'page',
+        kind: 'training-refused',
+        subject: `${model}: a training is wanted and does not begin`,
+        text: [
+          `${model} is to be trained again: ${wanted.join('; ')}. It does not begin:`,
+          ...reasons.map((reason) => `- ${reason}`),
+          `\`slipway status ${model}\` shows it; \`slipway train ${model}\` waits neither for labels nor for a cooldown.`,
+        ].join('\n'),
+      }),
     isRetired: async () => (await ledger.head(model)).retired === true,
   };
   return retraining;
@@ -76,6 +90,8 @@ export function connectRetraining(environment: {
   readonly REGISTRY_TABLE: string;
   readonly STATE_MACHINE_ARN: string;
   readonly LAMBDA_TASK_ROOT: string;
+  readonly NEWS_TOPIC_ARN: string;
+  readonly PAGES_TOPIC_ARN: string;
 }): RetrainingControl {
   const table = { tableName: environment.REGISTRY_TABLE };
   return retrainingControl({
@@ -86,6 +102,10 @@ export function connectRetraining(environment: {
     ledger: dynamodbLedger(table),
     store: dynamodbRetrainingState(table),
     jobs: sagemakerTrainingJobs(),
+    notifications: snsNotifications({
+      newsTopicArn: environment.NEWS_TOPIC_ARN,
+      pagesTopicArn: environment.PAGES_TOPIC_ARN,
+    }),
     now,
   });
 }

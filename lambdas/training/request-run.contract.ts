@@ -5,6 +5,8 @@ import { RetrainingAlarm } from '../../core/model/retraining-section.ts';
 export const RequestRunEnvironment = z.object({
   REGISTRY_TABLE: z.string(),
   STATE_MACHINE_ARN: z.string(),
+  NEWS_TOPIC_ARN: z.string(),
+  PAGES_TOPIC_ARN: z.string(),
   QUIET_PERIOD_SECONDS: z.coerce.number().nonnegative(),
   LAMBDA_TASK_ROOT: z.string(),
 });

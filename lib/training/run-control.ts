@@ -45,6 +45,7 @@ export class RunControl extends Construct {
         REGISTRY_TABLE: registry.tableName,
         STATE_MACHINE_ARN: props.stateMachineArn,
         QUIET_PERIOD_SECONDS: String(props.quietPeriodSeconds),
+        ...notificationVariables(props),
       },
     });
     this.releaseRun = new HandlerFunction(this, 'ReleaseRun', {
@@ -58,10 +59,10 @@ export class RunControl extends Construct {
         ...notificationVariables(props),
       },
     });
-    grantNotifications(this.releaseRun, props);
     for (const control of [this.requestRun, this.releaseRun]) {
       grantRegistry(control, registry, 'write and delete');
       grantJobCosts(control, model.name);
+      grantNotifications(control, props);
       explainWildcard(control, ':*', 'an execution is named when it starts');
       control.configureAsyncInvoke({
         retryAttempts: 2,

@@ -52,6 +52,8 @@ export class RetrainingWorld {
   /** Alarms that were heard to the end: kind and when, in the order of everything that happens. */
   readonly alarms: { readonly alarm: RetrainingAlarm; readonly at: number }[] = [];
   readonly retraining: RetrainingControl;
+  /** Of which wishes people were told, and what these wait for. */
+  readonly told: string[][] = [];
   rows = 0;
   happened = 0;
   private version: LiveVersion | undefined;
@@ -86,6 +88,9 @@ export class RetrainingWorld {
       live: async () => this.version,
       findRun: async (runId) => this.runs.runs.get(runId),
       isRetired: async () => false,
+      tellRefused: async (wanted, reasons) => {
+        this.told.push([...wanted, ...reasons]);
+      },
     };
   }
 

@@ -125,10 +125,13 @@ describe('an alarm', () => {
   it('that stays in ALARM goes off once, and the tick carries its wish until a version answers it', async () => {
     const world = await aLiveModel({ minimumLabelledRows: 100 });
     await world.alarm('features-drifted');
-    for (let hour = 0; hour < 24; hour += 1) {
-      world.pass(1);
+    for (let hour = 0; hour < 30; hour += 1) {
       expect(await world.look()).toMatchObject({ outcome: 'waiting' });
+      expect(world.told).toHaveLength(hour < 24 ? 0 : 1);
+      world.pass(1);
     }
+    // After a day of refusals people are told, once.
+    expect(world.told).toEqual([[expect.stringMatching(/^drift since /), '0 of 100 labels']]);
     await world.drop(100);
     for (let step = 0; step < 4; step += 1) await world.step('rejected');
     await world.step('rejected');
