@@ -150,6 +150,8 @@ describe('a run that nobody disturbs', () => {
       'Rejected',
       'Unmeasured',
       'Unchanged',
+      'Staged',
+      'NotLive',
     ];
     const all = [...states, ...otherEnds.map((end) => `Finish${end}`)];
     expect(taskNames.sort()).toEqual(all.sort());
