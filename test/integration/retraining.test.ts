@@ -30,7 +30,7 @@ import { AlarmRule, type ModelStarter } from '../../lib/training/alarm-rule.ts';
 import { RunControl } from '../../lib/training/run-control.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { modelVersion } from '../builders/model-version.ts';
-import { clientConfig, eventually, temporaryFolder, useCloud } from './laptop-cloud/harness.ts';
+import { clientConfig, eventually, useCloud } from './laptop-cloud/harness.ts';
 
 const limitMs = 180_000;
 const cloud = useCloud();
@@ -80,7 +80,7 @@ function modelOf(stack: Stack, name: string, shared: Omit<ModelContext, 'model'>
 }
 
 async function deploy(): Promise<void> {
-  const outdir = temporaryFolder();
+  const outdir = join(cloud().folder, 'assembly');
   const app = new App({ outdir, analyticsReporting: false });
   const stack = new Stack(app, 'Slipway-test', {
     env: { region: cloud().region, account: cloud().accountId },
@@ -211,7 +211,7 @@ describe('a metric that breaches', () => {
     expect(waiting.retrainWanted).toMatchObject([{ kind: 'features-drifted' }]);
     expect(await lockOf('none')).toBeUndefined();
 
-    // What a run with 100 labels more would have noted, had it been refused for the cooldown.
+    // What a run notes that takes in 100 labels more.
     const store = dynamodbRetrainingState(table());
     const collected = { trainingId: 'e'.repeat(64), rows: 1_100, runId: 'labels' };
     await eventually(async () => {
