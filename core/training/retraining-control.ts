@@ -39,8 +39,6 @@ export interface RetrainingControl {
   /** The version that answers; undefined where none does. */
   live(): Promise<LiveVersion | undefined>;
   findRun(runId: string): Promise<Run | undefined>;
-  /** No version is to answer any more, so nothing is to be trained. */
-  isRetired(): Promise<boolean>;
   /** Tells people of wishes that have been refused for long: what is wanted, and what it waits for. */
   tellRefused(wanted: readonly string[], reasons: readonly string[]): Promise<void>;
 }

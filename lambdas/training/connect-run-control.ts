@@ -80,7 +80,6 @@ export function retrainingControl(parts: RetrainingParts): RetrainingControl {
           `\`slipway status ${model}\` shows it; \`slipway train ${model}\` waits neither for labels nor for a cooldown.`,
         ].join('\n'),
       }),
-    isRetired: async () => (await ledger.head(model)).retired === true,
   };
   return retraining;
 }

@@ -21,10 +21,6 @@ export async function takeRequest(
 ): Promise<z.infer<typeof RequestRunResult>> {
   const { control } = retraining;
   const runId = newRunId(control.model);
-  if (await retraining.isRetired()) {
-    const how = `\`slipway approve\` or \`slipway rollback\` brings it back`;
-    return { outcome: 'ignored', reasons: [`${control.model} is retired; ${how}`] };
-  }
   switch (event.kind) {
     case 'alarm':
       return mutable(await hearAlarm(retraining, event, runId));

@@ -87,7 +87,6 @@ export class RetrainingWorld {
       pricePerHourUsd,
       live: async () => this.version,
       findRun: async (runId) => this.runs.runs.get(runId),
-      isRetired: async () => false,
       tellRefused: async (wanted, reasons) => {
         this.told.push([...wanted, ...reasons]);
       },

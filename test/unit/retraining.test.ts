@@ -5,7 +5,6 @@ import type { RetrainingSection } from '../../core/model/retraining-section.ts';
 import { pricePerHourUsd, worstCaseUsd } from '../../core/training/instance-prices.ts';
 import { retrainingPolicy } from '../../core/training/retraining-policy.ts';
 import { reserve, settle, spendAt, spentUsd } from '../../core/training/training-spend.ts';
-import { takeRequest } from '../../lambdas/training/request-run.ts';
 import { takeAlarm } from '../../lambdas/training/take-alarm.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { memoryRetrainingStates } from '../fakes/retraining.ts';
@@ -281,24 +280,6 @@ describe('a version that is too old', () => {
     await world.settle();
     expect(world.trainings).toHaveLength(2);
     expect(await world.look()).toEqual({ outcome: 'waiting', reasons: [] });
-  });
-});
-
-describe('a model that is retired', () => {
-  it.each([
-    { kind: 'drop', key: 'landing/churn/a.csv' },
-    { kind: 'person', by: 'ada' },
-    { kind: 'alarm', alarm: 'features-drifted', since: '2026-03-31T22:00:00.000Z' },
-    { kind: 'tick', time: '2026-03-31T22:00:00.000Z' },
-  ] as const)('starts no run for a $kind, and says how it comes back', async (event) => {
-    const { retraining, runs, ...world } = await aLiveModel();
-    const before = runs.runs.size;
-    const retired = { ...retraining, isRetired: async () => true };
-    const answer = await takeRequest(retired, 0, event);
-    expect(answer.outcome).toBe('ignored');
-    expect(answer.reasons.join()).toContain('`slipway approve`');
-    expect(runs.runs.size).toBe(before);
-    expect(world.executions.running()).toEqual([]);
   });
 });
 
