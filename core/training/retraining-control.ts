@@ -263,5 +263,18 @@ async function reconcile(retraining: RetrainingControl): Promise<void> {
   for (const runId of open) {
     const run = await retraining.findRun(runId);
     if (run) await closeRun(retraining, run);
+    else await giveUp(retraining, runId);
   }
+}
+
+/** Longer than a starter can live. */
+const starterLimitMs = 900_000;
+
+/** Whoever set money aside for a run that never came to be has died. */
+async function giveUp({ control, store }: RetrainingControl, runId: string): Promise<void> {
+  const abandoned = ({ runId: of, at }: { runId: string; at: string }): boolean =>
+    of === runId && Math.abs(Date.parse(control.now()) - Date.parse(at)) > starterLimitMs;
+  await change({ control, store }, (state) => ({
+    state: state.spend.reserved.some(abandoned) ? trainingSettled(state, runId, 0) : state,
+  }));
 }

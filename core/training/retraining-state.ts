@@ -36,6 +36,7 @@ export const TrainingSpend = z.strictObject({
       runId: z.string(),
       trainingJobName: z.string(),
       month: z.string(),
+      at: Instant,
       usd: z.number().nonnegative(),
     }),
   ),

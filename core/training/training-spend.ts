@@ -30,7 +30,7 @@ export function reserve(
 ): TrainingSpend {
   const current = spendAt(spend, now);
   if (current.reserved.some(({ runId }) => runId === reservation.runId)) return current;
-  const reserved = [...current.reserved, { ...reservation, month: current.month }];
+  const reserved = [...current.reserved, { ...reservation, month: current.month, at: now }];
   return { ...current, reserved };
 }
 

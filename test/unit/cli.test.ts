@@ -328,6 +328,7 @@ describe('what a run means for the caller', () => {
   it.each([
     ['live', 0],
     ['unchanged', 0],
+    ['collected', 0],
     ['no_data', 1],
     ['rejected', 3],
     ['quarantined', 4],

@@ -194,6 +194,24 @@ describe('the budget', () => {
     expect(failing.executions.running()).toEqual([]);
   });
 
+  it('gets back what was set aside by a starter that died before its run began', async () => {
+    const world = await aLiveModel({ monthlyBudgetUsd: 6.3 });
+    await world.drop(1, 'person');
+    for (let step = 0; step < 4; step += 1) await world.step('failed');
+    await world.settle();
+    const spent = spentUsd((await world.state()).spend, world.now());
+    // Dies after it has set the money aside, before the lock is taken.
+    for (let calls = 1; (await world.state()).spend.reserved.length === 0; calls += 1) {
+      await world.retry(calls);
+      expect(calls).toBeLessThan(20);
+    }
+    expect(world.executions.running()).toEqual([]);
+    expect(spentUsd((await world.state()).spend, world.now())).toBeCloseTo(spent + 2.3);
+    world.pass(1);
+    await world.look();
+    expect(spentUsd((await world.state()).spend, world.now())).toBeCloseTo(spent);
+  });
+
   const empty = { month: '0000-00', settledUsd: 0, reserved: [] };
   const aRun = (runId: string) => ({ runId, trainingJobName: `job-${runId}`, usd: 2 });
 
