@@ -33,24 +33,24 @@ function insertPredictions(
   at: { readonly model: string; readonly hour: number; readonly file: number },
   eventTime: string | undefined,
 ): string {
-  const extracted = fields.map((field) => `line ->> '$.${field}'`);
-  const own =
-    eventTime === undefined
-      ? 'NULL'
-      : typedValue('timestamp', 'json', `json_extract(line, ${sqlText(`$.inputs.${eventTime}`)})`)
-          .value;
-  const made = typedValue('timestamp', 'text', 'made_at').value;
+  const paths = [...fields, ...(eventTime === undefined ? [] : [`inputs.${eventTime}`])];
+  const list = paths.map((path) => sqlText(`$.${path}`)).join(', ');
+  const instant = (text: string) => typedValue('timestamp', 'text', text).value;
+  const asOf = eventTime === undefined ? 'made' : `coalesce(${instant('event_time')}, made)`;
+  // Most predictions have no label: what is about them is computed for the others only.
   return `INSERT INTO predictions
-    SELECT ${at.hour}, ${at.file}, n, id, made_at, made, coalesce(own, made), entity, line
-    FROM (SELECT *, ${made} AS made FROM (
-      SELECT n, line, ${extracted[0]} AS id, ${extracted[1]} AS model, ${extracted[2]} AS made_at,
-        ${extracted[3]} AS entity, ${own} AS own
-      FROM (SELECT row_number() OVER () AS n, CASE WHEN json_valid(line) THEN line END AS line
-        FROM read_csv(${sqlText(path)}, columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
-          escape = '', header = false, auto_detect = false, max_line_size = 16777216))
-      WHERE line IS NOT NULL))
-    WHERE model = ${sqlText(at.model)} AND made IS NOT NULL
-      AND (id IN (SELECT prediction_id FROM wanted_ids) OR entity IN (SELECT entity FROM wanted_entities))`;
+    SELECT ${at.hour}, ${at.file}, n, id, made_at, made, ${asOf}, entity, line
+    FROM (SELECT *, ${instant('made_at')} AS made FROM (
+      SELECT n, line, found[1] AS id, found[2] AS model, found[3] AS made_at, found[4] AS entity,
+        found[5] AS event_time
+      FROM (SELECT n, line, json_extract_string(line, [${list}]) AS found
+        FROM (SELECT row_number() OVER () AS n, CASE WHEN json_valid(line) THEN line END AS line
+          FROM read_csv(${sqlText(path)}, columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
+            escape = '', header = false, auto_detect = false, max_line_size = 16777216))
+        WHERE line IS NOT NULL))
+      WHERE model = ${sqlText(at.model)}
+        AND (id IN (SELECT prediction_id FROM wanted_ids) OR entity IN (SELECT entity FROM wanted_entities)))
+    WHERE made IS NOT NULL`;
 }
 
 /**

@@ -16,7 +16,8 @@ import { writeHours, writeReports } from './write-labelled.ts';
 
 type LabelJoin = Awaited<ReturnType<typeof labelJoin>>;
 
-const requestsAtOnce = 16;
+/** The SDK opens 50 connections. */
+const requestsAtOnce = 48;
 
 async function readFiles(
   data: S3Objects,

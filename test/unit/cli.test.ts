@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { baseUrlOf } from '../../cli/api-client.ts';
 import { CommandError, describeError } from '../../cli/command-error.ts';
+import { describeLabels } from '../../cli/commands/labels.ts';
 import { versionNamed } from '../../cli/commands/lineage.ts';
 import { parseInstant } from '../../cli/commands/live.ts';
 import { entrance } from '../../cli/commands/retry.ts';
@@ -237,6 +238,32 @@ const exited = (name: string, second: number): HistoryEvent =>
     timestamp: at(second),
     stateExitedEventDetails: { name },
   }) as HistoryEvent;
+
+describe('files of labels', () => {
+  it('are told of by matched, unmatched and invalid rows, with what is wrong', () => {
+    const report = {
+      ...{ model: 'churn', key: 'labels/churn/files/a.csv', sha256: '0'.repeat(64) },
+      ...{ receivedAt: '2026-01-01T00:00:00.000Z', rows: 5, matched: 2, unmatched: 1, invalid: 2 },
+      problems: [
+        { message: 'left must be one of 0, 1', count: 2, examples: [{ row: 4, value: 7 }] },
+      ],
+      notTrainedOn: null,
+    };
+    expect(describeLabels(report)).toEqual([
+      'labels/churn/files/a.csv: 5 rows: 2 matched, 1 unmatched, 2 invalid',
+      '  2 rows, first in row 4: left must be one of 0, 1',
+      '  unmatched labels are kept, and joined when their predictions have come to the log',
+    ]);
+    const message = 'the file is empty';
+    const unreadable = { rows: null, matched: 0, unmatched: 0, invalid: 0, notTrainedOn: 'why' };
+    const problems = [{ message, count: 1, examples: [] }];
+    expect(describeLabels({ ...report, ...unreadable, problems })).toEqual([
+      'labels/churn/files/a.csv: could not be read',
+      '  the file is empty',
+      '  they are not trained on: why',
+    ]);
+  });
+});
 
 describe("an execution's history", () => {
   const history = [

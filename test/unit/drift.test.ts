@@ -43,8 +43,8 @@ function flights(seed: number, rows: number, west = 0): Flights {
   for (let i = 0; i < 20; i += 1) random();
   const airport = (many: number) =>
     `A${Math.floor(many ** random()) + (random() < west ? 500 : 0)}`;
-  const origin = Array.from({ length: rows }, () => airport(60));
-  const destination = Array.from({ length: rows }, () => airport(120));
+  const origin = Array.from({ length: rows }, () => airport(18));
+  const destination = Array.from({ length: rows }, () => airport(200));
   const distance = Array.from({ length: rows }, () =>
     Math.round(100 + 600 * Math.exp(random() + random() + random() - 1.5) * (1 + west)),
   );

@@ -221,6 +221,16 @@ describe('defineModel', () => {
     );
   });
 
+  it('joins labels for at least as long as its quality is looked back on', () => {
+    const monitored = (monitoring: object) => problemsOf({ ...aModelDefinition(), monitoring });
+    expect(monitored({ labelDelayHours: 720 }).join()).toMatch(
+      /monitoring\.labelWindowDays.*at least 31/,
+    );
+    expect(() =>
+      defineModel(aModelDefinition({ monitoring: { labelDelayHours: 720, labelWindowDays: 31 } })),
+    ).not.toThrow();
+  });
+
   it.each([
     ['a section', { ...aModelDefinition(), colour: 'blue' }, 'colour'],
     [

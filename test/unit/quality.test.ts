@@ -133,3 +133,33 @@ describe('realised quality', () => {
     expect(judgeQuality(nothing, policy)).toMatchObject({ coverage: null, labels: 0 });
   });
 });
+
+describe('windows that are as good as the holdout', () => {
+  it.each([
+    ['auc', 500],
+    ['log_loss', 500],
+    ['brier', 2_000],
+  ] as const)('by %s, of %d labels, never drop, and rarely seem to', (metric, rows) => {
+    const scored = (random: () => number, count: number) => {
+      const predictions = Array.from({ length: count }, () => random() ** 2);
+      const labels = predictions.map((p) => Number(random() < p));
+      return { labels, predictions };
+    };
+    const holdout = scored(uniforms(1), 200_000);
+    const reference = metrics[metric](holdout.labels, holdout.predictions);
+    let alarms = 0;
+    let certain = 0;
+    for (let seed = 0; seed < 1_000; seed += 1) {
+      const found = scored(uniforms(1_000 + seed), rows);
+      const judged = judgeQuality({ metric, reference, ...found, predicted: rows }, policy);
+      if (judged.status === 'dropped') alarms += 1;
+      if ((judged.drop ?? 0) > 0) certain += 1;
+    }
+    console.log(
+      `1000 windows of ${rows} labels, ${metric}: ${alarms} alarms, ${certain} certain drops`,
+    );
+    // Beyond three standard errors on one side are 1.35 of a thousand; more than 8 would be once in 10,000.
+    expect(certain).toBeLessThanOrEqual(8);
+    expect(alarms).toBe(0);
+  });
+});
