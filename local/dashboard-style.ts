@@ -18,8 +18,8 @@ nav span{color:var(--quiet);margin-right:.4rem}
 nav a{padding:.15rem .55rem;border-radius:5px;text-decoration:none}
 nav a[aria-current]{background:var(--link);color:var(--paper);font-weight:600}
 .now{color:var(--quiet);margin-left:auto}
-main{display:grid;grid-template-columns:repeat(24,1fr);grid-auto-rows:minmax(46px,auto);gap:10px;padding:14px 1.25rem 2rem;max-width:1560px;margin:0 auto}
-main>p,main>ul{grid-column:1/-1}
+body>main{display:grid;grid-template-columns:repeat(24,1fr);grid-auto-rows:minmax(46px,auto);gap:10px;padding:14px 1.25rem 2rem;max-width:1560px;margin:0 auto}
+body>main>p,body>main>ul{grid-column:1/-1}
 .widget{background:var(--paper);border:1px solid var(--line);border-radius:8px;padding:.65rem .9rem .7rem;min-width:0;overflow:hidden}
 .widget h2{font-size:.9rem;margin:0 0 .35rem;font-weight:600}
 .widget svg{display:block;width:100%;height:auto}
@@ -39,5 +39,5 @@ ul{list-style:none;margin:0;padding:0}
 .alarm.INSUFFICIENT_DATA b,.alarm.none b{color:var(--unknown)}
 .failed{color:var(--alarm)}
 form{display:flex;gap:.4rem}
-@media (max-width:60rem){main{display:block}.widget{margin-bottom:10px}}
+@media (max-width:60rem){body>main{display:block}.widget{margin-bottom:10px}}
 `.trim();

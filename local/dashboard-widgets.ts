@@ -106,7 +106,8 @@ const legend = (series: readonly Series[]): string =>
 /** Pixels of a chart for a widget's place among 24 columns of a page of 1,240. */
 const pixels = ({ width = 6, height = 6 }: Widget) => ({
   width: Math.round(width * 51 - 40),
-  height: Math.max(120, height * 46 - 82),
+  // Without the widget's heading and legend; a page is a little wider than that.
+  height: Math.max(120, Math.round((height * 56 - 86) / 1.12)),
 });
 
 async function metricHtml(widget: Widget, place: WidgetPlace): Promise<string> {
@@ -217,5 +218,5 @@ export async function widgetHtml(widget: Widget, place: WidgetPlace): Promise<st
       )
     : `<p class="failed">A widget of the type ${text(type)} cannot be shown here.</p>`;
   const heading = title === undefined ? '' : `<h2>${text(title)}</h2>`;
-  return `<section class="widget ${text(type)}" style="grid-column:${x + 1}/span ${width};grid-row:${y + 1}/span ${height}">${heading}${content}</section>`;
+  return `<section class="widget" style="grid-column:${x + 1}/span ${width};grid-row:${y + 1}/span ${height}">${heading}${content}</section>`;
 }

@@ -131,12 +131,12 @@ export function reportWidget({ report, verdict, statusLines, theme }: ReportPage
     ...order.map((one) => detailsHtml(one.name, one, one.status === 'drifted')),
     detailsHtml('prediction', prediction, true),
   ];
-  return `<style>${reportStyle}</style><main class="slipway-report ${theme ?? 'auto'}"><h1>${text(model)}</h1><p>${statusHtml(status)} <span class="quiet">${text(summary(report))}; checked ${instant(checkedAt)}</span></p>${factsHtml(report)}${linesHtml('Now', statusLines)}${linesHtml('The gate’s last word', verdict)}<h2>Features</h2>${tableHtml(report)}<h2>Histograms</h2><p class="quiet"><span class="key before"></span>training rows <span class="key now"></span>what is asked now, as shares of the rows that have a value</p>${histograms.join('')}${qualityHtml(report)}</main>`;
+  return `<style>${reportStyle}</style><article class="slipway-report ${theme ?? 'auto'}"><h1>${text(model)}</h1><p>${statusHtml(status)} <span class="quiet">${text(summary(report))}; checked ${instant(checkedAt)}</span></p>${factsHtml(report)}${linesHtml('Now', statusLines)}${linesHtml('The gate’s last word', verdict)}<h2>Features</h2>${tableHtml(report)}<h2>Histograms</h2><p class="quiet"><span class="key before"></span>training rows <span class="key now"></span>what is asked now, as shares of the rows that have a value</p>${histograms.join('')}${qualityHtml(report)}</article>`;
 }
 
 /** A sentence in the place of a report. */
 export const messageWidget = (message: string, theme?: ReportPage['theme']): string =>
-  `<style>${reportStyle}</style><main class="slipway-report ${theme ?? 'auto'}"><p>${text(message)}</p></main>`;
+  `<style>${reportStyle}</style><article class="slipway-report ${theme ?? 'auto'}"><p>${text(message)}</p></article>`;
 
 /** The same as one self-contained page. */
 export const reportPage = (page: ReportPage): string =>

@@ -200,7 +200,7 @@ export class Dashboard extends Construct {
         dimensionsMap: { StateMachineArn },
         statistic: Stats.SUM,
         period: Duration.hours(1),
-        label: outcome.toLowerCase(),
+        label: outcome.replace(/(?<=[a-z])[A-Z]/g, ' $&').toLowerCase(),
       });
     return this.graph(
       'Runs',
