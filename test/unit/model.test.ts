@@ -132,6 +132,42 @@ describe('defineModel', () => {
   });
 
   it.each([
+    [{ column: 'plans', values: ['team'] }, 'slices.some.column: use one of customer, seen_at'],
+    [{ column: 'left', values: [1] }, 'slices.some.column: a slice by the label'],
+    [
+      { column: 'seen_at', values: ['2026'] },
+      'slices.some.column: a slice does not take a timestamp',
+    ],
+    [{ column: 'secret', values: ['x'] }, 'slices.some.column: a slice is reported'],
+    [{ column: 'plan', values: ['team', 7] }, 'slices.some.values: no row could have the value 7'],
+    [{ column: 'plan', values: [] }, 'slices.some.values'],
+  ])('refuses a slice that cannot be: %o', (some, problem) => {
+    const definition = aModelDefinition();
+    const columns = { ...definition.data.columns, secret: { type: 'string', sensitive: true } };
+    const problems = problemsOf({
+      ...definition,
+      data: { ...definition.data, columns },
+      evaluation: { ...definition.evaluation, slices: { some } },
+    });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`evaluation.${problem}`);
+  });
+
+  it('asks a candidate to be surely no worse than what is live, and sets no limit, by default', () => {
+    expect(defineModel(aModelDefinition()).evaluation).toMatchObject({
+      mustBeatProductionBy: 0,
+      confidence: 0.95,
+      slices: {},
+      limits: {},
+    });
+    const evaluation = { ...aModelDefinition().evaluation, mustBeatProductionBy: -0.01 };
+    expect(problemsOf({ ...aModelDefinition(), evaluation })).toEqual([]);
+    expect(
+      problemsOf({ ...aModelDefinition(), evaluation: { ...evaluation, confidence: 1 } }),
+    ).toHaveLength(1);
+  });
+
+  it.each([
     ['plan', 'pro'],
     ['age', 18.5],
     ['left', 1],
