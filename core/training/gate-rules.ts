@@ -25,8 +25,9 @@ export type EvaluationRule = z.infer<typeof EvaluationRule>;
 
 /** Six significant digits: enough to compare, short enough to read. */
 export const shown = (value: number): string => String(Number(value.toPrecision(6)));
-/** The same with its sign. */
-export const shownGain = (value: number): string => `${value < 0 ? '' : '+'}${shown(value)}`;
+/** A difference: its sign and three digits of it. */
+export const shownGain = (value: number): string =>
+  `${value < 0 ? '' : '+'}${Number(value.toPrecision(3))}`;
 export const shownRows = (rows: number): string => rows.toLocaleString('en-US');
 
 const judged = (passed: boolean): EvaluationRule['outcome'] => (passed ? 'passed' : 'failed');

@@ -68,11 +68,14 @@ const marks: Readonly<Record<EvaluationRule['outcome'], string>> = {
   failed: 'FAIL',
   not_applied: '  – ',
 };
+/** Of what stands before a line's text. */
+const labelWidth = 13;
+
 const ruleLine = ({ outcome, rule, text }: EvaluationRule): string =>
-  `${marks[outcome]}  ${rule.padEnd(12)}${text}`;
+  `${marks[outcome]}  ${rule.padEnd(labelWidth)}${text}`;
 
 function sliceLine({ name, rows, value, comparison }: SliceResult): string {
-  const start = `      ${name.padEnd(12)}${shownRows(rows)} rows`;
+  const start = `      ${name.padEnd(labelWidth)}${shownRows(rows)} rows`;
   if (value === undefined) return `${start}: too few to measure`;
   if (!comparison) return `${start}: ${shown(value)}`;
   const { gain, interval, production } = comparison;
@@ -123,7 +126,7 @@ function dataLines(changes: Changes): string[] {
     ...features.removed.map((name): [string, string] => [name, 'feature is gone']),
   ];
   return lines.flatMap(([what, text]) =>
-    text === undefined ? [] : [`      ${what.padEnd(12)}${text}`],
+    text === undefined ? [] : [`      ${what.padEnd(labelWidth)}${text}`],
   );
 }
 
@@ -134,10 +137,10 @@ function codeLines({ code, hyperparameters }: Changes): string[] {
     ...(code.image ? ['the training image'] : []),
   ];
   return [
-    `      ${'code'.padEnd(12)}${other.length > 0 ? `changed: ${other.join(', ')}` : 'as before'}`,
+    `      ${'code'.padEnd(labelWidth)}${other.length > 0 ? `changed: ${other.join(', ')}` : 'as before'}`,
     ...hyperparameters.map(
       ({ name, production, candidate }) =>
-        `      ${name.padEnd(12)}${production ?? 'not set'} → ${candidate ?? 'not set'}`,
+        `      ${name.padEnd(labelWidth)}${production ?? 'not set'} → ${candidate ?? 'not set'}`,
     ),
   ];
 }

@@ -257,7 +257,7 @@ describe('a candidate that the gate rejected', () => {
     expect(verdict.text[0]).toBe(
       'v1 REJECTED; v1 still live (no health record). No action tonight.',
     );
-    expect(verdict.text).toContain('FAIL  production  auc 0.5 against 0.6 of version 1');
+    expect(verdict.text).toContain('FAIL  production   auc 0.5 against 0.6 of version 1');
   });
 
   it('has one verdict, however often it is written', async () => {
