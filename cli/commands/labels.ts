@@ -64,7 +64,7 @@ export const labelsCommand = (): Command =>
   })
     .addHelpText(
       'after',
-      '\nColumns: prediction_id, or the entity key (with or without the event time); and the label,\nunder the name of its column or as label.',
+      '\nColumns: prediction_id, or the entity key (with or without the event time); and the label,\nunder the name of its column or as label.\nWith --wait it ends with 1 where a row is invalid or a file cannot be read; the other rows are joined.',
     )
     .option('--wait', 'until they are joined: how many rows matched', false)
     .action((model: string, files: string[], options: Options) =>
