@@ -1,11 +1,7 @@
 import type { z } from 'zod';
+import { findBrokenCells } from '../../adapters/duckdb-cell-rules.ts';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
-import {
-  extent,
-  findBrokenCells,
-  type TypedTable,
-  typedColumns,
-} from '../../adapters/duckdb-typed-tables.ts';
+import { extent, type TypedTable, typedColumns } from '../../adapters/duckdb-typed-tables.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { cellRules } from '../../core/datasets/cell-rules.ts';
 import { type SnapshotFile, snapshotId } from '../../core/datasets/snapshot.ts';

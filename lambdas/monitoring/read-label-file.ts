@@ -1,12 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { findBrokenCells, unbrokenRows } from '../../adapters/duckdb-cell-rules.ts';
 import type { DuckdbDatabase } from '../../adapters/duckdb-database.ts';
-import {
-  findBrokenCells,
-  loadTypedTable,
-  type TypedTable,
-  unbrokenRows,
-} from '../../adapters/duckdb-typed-tables.ts';
+import { loadTypedTable, type TypedTable } from '../../adapters/duckdb-typed-tables.ts';
 import type { S3Objects, StoredVersion } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import { maximumExamples } from '../../core/datasets/validation-report.ts';

@@ -1,11 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { findBrokenCells } from '../../adapters/duckdb-cell-rules.ts';
 import { withDuckdb } from '../../adapters/duckdb-database.ts';
-import {
-  findBrokenCells,
-  loadTypedTable,
-  typedColumns,
-} from '../../adapters/duckdb-typed-tables.ts';
+import { loadTypedTable, typedColumns } from '../../adapters/duckdb-typed-tables.ts';
 import { cellRules } from '../../core/datasets/cell-rules.ts';
 import type { Finding } from '../../core/datasets/validation-report.ts';
 import type { RawValue } from '../../core/features/raw-values.ts';
