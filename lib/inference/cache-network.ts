@@ -1,7 +1,6 @@
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
-  FlowLogDestination,
-  FlowLogTrafficType,
+  CfnFlowLog,
   GatewayVpcEndpointAwsService,
   InterfaceVpcEndpointAwsService,
   IpAddresses,
@@ -12,9 +11,8 @@ import {
   SecurityGroup,
   SubnetType,
   Vpc,
-  type VpcEndpoint,
 } from 'aws-cdk-lib/aws-ec2';
-import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { AnyPrincipal, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
@@ -55,45 +53,72 @@ export class CacheNetwork extends Construct {
     // No route leads out of the subnets, so that any address means those of the endpoints.
     this.functions.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'to DynamoDB, S3 and Firehose');
     this.addEndpoints(vpc, group('Firehose', 'The endpoint of Firehose'));
+    this.logRefusals(vpc, props.logRetention);
+  }
+
+  /** What was let through says nothing here that the functions' own logs do not. */
+  private logRefusals(vpc: Vpc, retention: RetentionDays): void {
     const logGroup = new LogGroup(this, 'FlowLogs', {
-      retention: props.logRetention,
+      retention,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    // What was let through says nothing here that the functions' own logs do not.
-    vpc.addFlowLog('FlowLog', {
-      destination: FlowLogDestination.toCloudWatchLogs(logGroup),
-      trafficType: FlowLogTrafficType.REJECT,
+    const role = new Role(this, 'FlowLogsRole', {
+      assumedBy: new ServicePrincipal('vpc-flow-logs.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
     });
+    logGroup.grant(role, 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams');
+    const flowLog = new CfnFlowLog(this, 'FlowLog', {
+      resourceType: 'VPC',
+      resourceId: vpc.vpcId,
+      trafficType: 'REJECT',
+      logDestinationType: 'cloud-watch-logs',
+      logDestination: logGroup.logGroupArn,
+      deliverLogsPermissionArn: role.roleArn,
+    });
+    flowLog.node.addDependency(role);
   }
 
   private addEndpoints(vpc: Vpc, firehose: SecurityGroup): void {
     firehose.addIngressRule(this.functions, Port.tcp(443), 'from the functions');
-    const endpoints = [
-      vpc.addGatewayEndpoint('DynamoDb', { service: GatewayVpcEndpointAwsService.DYNAMODB }),
-      vpc.addGatewayEndpoint('S3', { service: GatewayVpcEndpointAwsService.S3 }),
-      vpc.addInterfaceEndpoint('PredictionLog', {
-        service: InterfaceVpcEndpointAwsService.KINESIS_FIREHOSE,
-        // Each zone is billed by the hour. Without this one predictions are answered and not logged.
-        subnets: { subnets: vpc.isolatedSubnets.slice(0, 1) },
-        securityGroups: [firehose],
-        open: false,
-      }),
-    ];
-    for (const endpoint of endpoints) this.keepInAccount(endpoint);
+    const predictionLog = vpc.addInterfaceEndpoint('PredictionLog', {
+      service: InterfaceVpcEndpointAwsService.KINESIS_FIREHOSE,
+      // Each zone is billed by the hour. Without this one predictions are answered and not logged.
+      subnets: { subnets: vpc.isolatedSubnets.slice(0, 1) },
+      securityGroups: [firehose],
+      open: false,
+    });
+    const registry = vpc.addGatewayEndpoint('DynamoDb', {
+      service: GatewayVpcEndpointAwsService.DYNAMODB,
+    });
+    const artifacts = vpc.addGatewayEndpoint('S3', { service: GatewayVpcEndpointAwsService.S3 });
+    predictionLog.addToPolicy(this.ofAccount(['firehose:PutRecord', 'firehose:PutRecordBatch']));
+    registry.addToPolicy(this.ofAccount(['dynamodb:GetItem', 'dynamodb:Query']));
+    artifacts.addToPolicy(
+      this.ofAccount([
+        's3:GetObject',
+        's3:GetObjectAttributes',
+        's3:GetObjectVersion',
+        's3:ListBucket',
+        's3:ListBucketVersions',
+      ]),
+    );
   }
 
-  /** Whatever runs in here can bring nothing to another account's bucket, table or stream. */
-  private keepInAccount(endpoint: VpcEndpoint & { addToPolicy(statement: PolicyStatement): void }) {
+  /**
+   * What an endpoint of a model does, within this account: whatever runs in here can bring nothing to
+   * another's bucket, table or stream. A gateway takes an account's name for its root user alone, and
+   * therefore anybody who is of it.
+   */
+  private ofAccount(actions: string[]): PolicyStatement {
     const { account } = Stack.of(this);
-    endpoint.addToPolicy(
-      new PolicyStatement({
-        principals: [new AnyPrincipal()],
-        actions: ['*'],
-        resources: ['*'],
-        conditions: {
-          StringEquals: { 'aws:PrincipalAccount': account, 'aws:ResourceAccount': account },
-        },
-      }),
-    );
+    return new PolicyStatement({
+      principals: [new AnyPrincipal()],
+      actions,
+      resources: ['*'],
+      conditions: {
+        StringEquals: { 'aws:PrincipalAccount': account, 'aws:ResourceAccount': account },
+      },
+    });
   }
 }

@@ -94,6 +94,23 @@ describe('the network of models that ask for a cache', () => {
     expect(services.sort()).toEqual(['dynamodb', 'kinesis-firehose', 's3']);
   });
 
+  it('lets through its endpoints all that the role of a model’s endpoint may do there, and no more', () => {
+    const ofService = (action: string) => /^(s3|dynamodb|firehose):/.test(action);
+    const allowed = Object.values(network.findResources('AWS::EC2::VPCEndpoint')).flatMap(
+      ({ Properties }) =>
+        Properties.PolicyDocument.Statement.flatMap(({ Action }: Statement) => Action),
+    );
+    const model = templateOf(app, 'Model-Churn');
+    const policies = Object.entries(model.findResources('AWS::IAM::Policy')).filter(([id]) =>
+      /^EndpointPredictRole/.test(id),
+    );
+    expect(policies).toHaveLength(1);
+    const used = policies.flatMap(([, { Properties }]) =>
+      Properties.PolicyDocument.Statement.flatMap(({ Action }: Statement) => Action),
+    );
+    expect(allowed.sort()).toEqual(used.filter(ofService).sort());
+  });
+
   it('lets no endpoint carry anything to another account', () => {
     for (const { Properties } of Object.values(network.findResources('AWS::EC2::VPCEndpoint'))) {
       expect(Properties.PolicyDocument.Statement).toEqual([

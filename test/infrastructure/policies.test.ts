@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import {
   environmentNames,
@@ -138,7 +139,7 @@ describe("an identity's policy", () => {
     expect(trusted.length).toBeGreaterThan(50);
     for (const role of trusted) {
       expect(role).toMatchObject({ more: 0, Action: 'sts:AssumeRole', kinds: ['Service'] });
-      expect(role.Service, role.id).toMatch(/^[a-z]+\.amazonaws\.com$/);
+      expect(role.Service, role.id).toMatch(/^[a-z-]+\.amazonaws\.com$/);
     }
   });
 });
@@ -146,8 +147,15 @@ describe("an identity's policy", () => {
 describe("a resource's policy", () => {
   const granted = everyStatement.filter((place) => !isIdentity(place) && allows(place));
 
-  it('lets nobody in who is not named', () => {
+  it('lets nobody in who is not named, or is not of this account', () => {
+    const ofThisAccount = { 'aws:PrincipalAccount': { Ref: 'AWS::AccountId' } };
     const anybody = granted
+      .filter(({ statement }) => {
+        const { StringEquals: equal = {} } = (statement.Condition ?? {}) as {
+          StringEquals?: object;
+        };
+        return !isDeepStrictEqual({ ...equal, ...ofThisAccount }, equal);
+      })
       .filter(({ statement }) => /"\*"/.test(JSON.stringify(statement.Principal ?? '*')))
       .map((place) => told(place, JSON.stringify(place.statement)));
     expect(anybody).toEqual([]);
@@ -178,7 +186,7 @@ describe("a resource's policy", () => {
     );
     expect(permissions.length).toBeGreaterThan(20);
     for (const [id, { Properties }] of permissions) {
-      expect(Properties.Principal, id).toMatch(/^[a-z]+\.amazonaws\.com$/);
+      expect(Properties.Principal, id).toMatch(/^[a-z-]+\.amazonaws\.com$/);
       expect(text(Properties.SourceArn), id).toMatch(/^(<\w+\.Arn>|arn:.{20,})/);
     }
   });
