@@ -34,7 +34,8 @@ export class StateStack extends Stack {
     this.registry = new ModelRegistry(this, 'Registry');
     this.notificationsKey = this.createNotificationsKey();
     const { environment } = props;
-    this.pages = notificationTopic(this, 'Pages', this.notificationsKey);
+    // A model's Slack hears this topic and its own, and tells subscriptions apart by the topics' names.
+    this.pages = notificationTopic(this, 'EnvironmentPages', this.notificationsKey);
     for (const email of props.emails) this.pages.addSubscription(new EmailSubscription(email));
     this.deadLetters = new DeadLetters(this, 'DeadLetters', {
       environment,
