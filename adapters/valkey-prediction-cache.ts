@@ -14,7 +14,7 @@ export interface ValkeyOptions {
 
 const connectTimeoutMs = 1_000;
 /** Longer than anyone waits; it ends what would otherwise pile up. */
-const commandTimeoutMs = 100;
+const commandTimeoutMs = 1_000;
 /** ElastiCache ends a connection 12 hours after it was authenticated. */
 const renewAfterMs = 11 * 3_600_000;
 
