@@ -10,10 +10,12 @@ const shortTime = (instant: string, now: string): string =>
 /** Why a model is to be trained again and what that waits for, as JSON. */
 export function waitsOf(state: RetrainingState | undefined, now: string) {
   if (!state) return { wanted: [], waitsFor: [], collectedRows: null, spentThisMonthUsd: 0 };
-  const { collected, retrainWanted, refused, spend } = state;
+  const { collected, lastTraining, retrainWanted, refused, spend } = state;
+  const goesOn = lastTraining !== undefined && lastTraining.outcome === undefined;
+  const reasons = refused?.reasons ?? (goesOn ? ['a training goes on'] : []);
   return {
     wanted: retrainWanted.map(({ kind, since, text }) => ({ kind, since, text })),
-    waitsFor: retrainWanted.length > 0 ? (refused?.reasons ?? []) : [],
+    waitsFor: retrainWanted.length > 0 ? reasons : [],
     collectedRows: collected?.rows ?? null,
     spentThisMonthUsd: spentUsd(spend, now),
   };

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { TrainingJobs } from '../../core/training/retraining-control.ts';
 import { emptyState, type RetrainingStore } from '../../core/training/retraining-state.ts';
 
 /** What every store of retraining states does, in memory or not. */
@@ -41,5 +42,28 @@ export function retrainingStoreContract(store: () => RetrainingStore): void {
     expect(await states.replace(model, read, emptyState(model))).toBe(true);
     expect(await states.replace(model, read, emptyState(model))).toBe(false);
     expect(await states.replace(model, undefined, emptyState(model))).toBe(false);
+  });
+}
+
+/** A job that trains until it is told to end. */
+export interface TrainingJobsOnTrial {
+  readonly jobs: TrainingJobs;
+  start(trainingJobName: string): Promise<void>;
+  end(trainingJobName: string): Promise<void>;
+}
+
+/** What everybody knows of training jobs who can say what they cost. */
+export function trainingJobsContract(trial: () => Promise<TrainingJobsOnTrial>): void {
+  it('bills nothing of a job that there is not', async () => {
+    const { jobs } = await trial();
+    expect(await jobs.billableSeconds('no-such-job')).toBe(0);
+  });
+
+  it('knows what a job is billed when it has ended, and not before', async () => {
+    const { end, jobs, start } = await trial();
+    await start('costs');
+    expect(await jobs.billableSeconds('costs')).toBeUndefined();
+    await end('costs');
+    expect(await jobs.billableSeconds('costs')).toBeGreaterThan(0);
   });
 }

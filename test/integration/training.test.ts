@@ -1,5 +1,5 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { SageMakerClient, StopTrainingJobCommand } from '@aws-sdk/client-sagemaker';
 import { CreateStateMachineCommand, SFNClient, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import {
@@ -35,7 +35,7 @@ import { retirementOf } from '../../lambdas/training/refuse-retired.ts';
 import { releaseBrokenRun } from '../../lambdas/training/release-run.ts';
 import { takeRequest } from '../../lambdas/training/request-run.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
-import { retrainingStoreContract } from '../fakes/retraining-contract.ts';
+import { retrainingStoreContract, trainingJobsContract } from '../fakes/retraining-contract.ts';
 import {
   executionsContract,
   runLockStoreContract,
@@ -43,6 +43,7 @@ import {
 } from '../fakes/run-control-contract.ts';
 import { putCandidate, trainerSha256, trainingImage } from './candidate.ts';
 import { clientConfig, eventually, useCloud } from './laptop-cloud/harness.ts';
+import { TrainingBench } from './laptop-cloud/training-jobs.ts';
 import { createRegistryTable } from './registry-table.ts';
 
 const cloud = useCloud();
@@ -121,6 +122,7 @@ async function subscribe(
     });
 }
 
+let bench: TrainingBench | undefined;
 let stop: (runId: string) => Promise<unknown>;
 beforeAll(async () => {
   const table = await createRegistryTable(cloud(), 'training');
@@ -157,6 +159,27 @@ beforeAll(async () => {
 describe('run locks in the table', () => runLockStoreContract(() => locks));
 describe('executions of Step Functions', () => executionsContract(() => executions));
 describe('runs in the table', () => runRecordsContract(() => registry));
+describe('training jobs of SageMaker', () =>
+  trainingJobsContract(async () => {
+    bench ??= await new TrainingBench(cloud()).open();
+    const { sagemaker } = bench;
+    const done = new Set(['Completed', 'Failed', 'Stopped']);
+    return {
+      jobs,
+      start: async (name) => {
+        await bench?.start(name, 'time.sleep(600)');
+        const isTraining = async () =>
+          (await bench?.describe(name))?.SecondaryStatus === 'Training' || undefined;
+        await eventually(isTraining);
+      },
+      end: async (name) => {
+        await sagemaker.send(new StopTrainingJobCommand({ TrainingJobName: name }));
+        await eventually(
+          async () => done.has((await bench?.describe(name))?.TrainingJobStatus ?? '') || undefined,
+        );
+      },
+    };
+  }));
 describe('retraining states in the table', () => retrainingStoreContract(() => store));
 
 const retrainingOf = (model: string): RetrainingControl =>

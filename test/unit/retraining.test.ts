@@ -7,11 +7,19 @@ import { retrainingPolicy } from '../../core/training/retraining-policy.ts';
 import { reserve, settle, spendAt, spentUsd } from '../../core/training/training-spend.ts';
 import { takeAlarm } from '../../lambdas/training/take-alarm.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
-import { memoryRetrainingStates } from '../fakes/retraining.ts';
-import { retrainingStoreContract } from '../fakes/retraining-contract.ts';
+import { memoryRetrainingStates, memoryTrainingJobs } from '../fakes/retraining.ts';
+import { retrainingStoreContract, trainingJobsContract } from '../fakes/retraining-contract.ts';
 import { RetrainingWorld } from '../fakes/retraining-world.ts';
 
 describe('retraining states in memory', () => retrainingStoreContract(memoryRetrainingStates));
+describe('training jobs in memory', () =>
+  trainingJobsContract(async () => {
+    const { billed, port } = memoryTrainingJobs();
+    const note = (seconds?: number) => async (name: string) => {
+      billed.set(name, seconds);
+    };
+    return { jobs: port, start: note(), end: note(7) };
+  }));
 
 /** A model whose first version, of 10,000 rows, is live. */
 async function aLiveModel(section: Partial<RetrainingSection> = {}, mode?: 'append' | 'replace') {
@@ -55,6 +63,10 @@ describe('an alarm', () => {
       'drift since 2026-03-31 23:02',
     );
     await world.drop(3_796);
+    for (let step = 0; step < 3; step += 1) await world.step('live');
+    expect(describeWaits(waitsOf(await world.state(), now), now)).toEqual([
+      '  wants a training: drift since 23:02; a training goes on',
+    ]);
     await world.settle();
     expect(world.trainings).toHaveLength(2);
     expect(describeWaits(waitsOf(await world.state(), now), now)).toEqual([]);
