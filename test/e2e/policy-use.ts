@@ -84,11 +84,14 @@ async function deployedRoles(cloudformation: CloudFormationClient): Promise<Map<
 }
 
 /** Every role of the deployed stacks with its policy and its calls so far. */
-export async function rolesInUse(endpoint: string): Promise<RoleUse[]> {
+export async function rolesInUse(
+  endpoint: string,
+  client: { readonly endpoint?: string; readonly region?: string } = {},
+): Promise<RoleUse[]> {
   const reply = await fetch(`${endpoint}/_laptop/calls`);
   const calls = (await reply.json()) as Call[];
-  const iam = new IAMClient({});
-  const roles = await deployedRoles(new CloudFormationClient({}));
+  const iam = new IAMClient(client);
+  const roles = await deployedRoles(new CloudFormationClient(client));
   return Promise.all(
     [...roles].map(async ([name, role]) => ({
       role,
@@ -98,11 +101,15 @@ export async function rolesInUse(endpoint: string): Promise<RoleUse[]> {
   );
 }
 
+/** A log group is granted with the streams in it. */
+const namesOf = (resource: string): string[] =>
+  resource.includes(':log-group:') ? [resource, `${resource}:`] : [resource];
+
 const granted = (grants: readonly Grant[], { action, resource }: Call): boolean =>
   grants.some(
     (grant) =>
       matches(grant.action, action, 'i') &&
-      grant.resources.some((pattern) => matches(pattern, resource) || resource === '*'),
+      grant.resources.some((pattern) => namesOf(resource).some((name) => matches(pattern, name))),
   );
 
 /** Calls that no statement of the caller's policy allows. */
