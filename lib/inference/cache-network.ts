@@ -92,12 +92,11 @@ export class CacheNetwork extends Construct {
       service: GatewayVpcEndpointAwsService.DYNAMODB,
     });
     const artifacts = vpc.addGatewayEndpoint('S3', { service: GatewayVpcEndpointAwsService.S3 });
-    predictionLog.addToPolicy(this.ofAccount(['firehose:PutRecord', 'firehose:PutRecordBatch']));
+    predictionLog.addToPolicy(this.ofAccount(['firehose:PutRecordBatch']));
     registry.addToPolicy(this.ofAccount(['dynamodb:GetItem', 'dynamodb:Query']));
     artifacts.addToPolicy(
       this.ofAccount([
         's3:GetObject',
-        's3:GetObjectAttributes',
         's3:GetObjectVersion',
         's3:ListBucket',
         's3:ListBucketVersions',

@@ -66,7 +66,7 @@ export class Endpoint extends Construct {
     grantRegistry(this.predict, registry, 'read');
     this.predict.addToRolePolicy(
       new PolicyStatement({
-        actions: ['firehose:PutRecord', 'firehose:PutRecordBatch'],
+        actions: ['firehose:PutRecordBatch'],
         resources: [log.attrArn],
       }),
     );

@@ -11,6 +11,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Finished, root, type Started, slipway, startSlipway } from './command-line.ts';
+import { refusedCalls, rolesInUse, ungrantedCalls, unusedGrants } from './policy-use.ts';
+import { unexplained } from './unused-grants.ts';
 
 const model = 'flight-delay';
 const rows = 600;
@@ -241,6 +243,46 @@ describe('slipway', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/there is flight-delay/);
     expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('passes requests of a client without a token on, in the name of who started the proxy', async () => {
+    const proxy = startSlipway(['proxy', '--port', '0', '--cloud', port]);
+    const [, url = ''] = await proxy.saying(/^(http:\S+) is /m);
+    const reply = await fetch(`${url}/v1/models/${model}:predict`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ instances: [instance] }),
+    });
+    proxy.interrupt();
+    expect((await proxy.finished).code).toBe(0);
+    expect(reply.status).toBe(200);
+    const body = (await reply.json()) as Record<string, unknown[]>;
+    expect(body['predictions']).toHaveLength(1);
+  });
+
+  it('finds nothing wrong with a laptop that is deployed, and says what it would cost', async () => {
+    const { code, stdout, stderr } = await cli('doctor', '--json');
+    expect(code, stdout + stderr).toBe(0);
+    const { checks, price } = JSON.parse(stdout);
+    const stacks = checks.find(({ name }: { name: string }) => name === 'stacks');
+    expect(stacks.says).toMatch(/^(\d+) of \1 are deployed$/);
+    expect(price.unknown).toEqual([]);
+  });
+
+  it('was never refused what it asked AWS for, and asked for nothing that no policy grants', async () => {
+    const roles = await rolesInUse(`http://127.0.0.1:${port}`, s3.config);
+    const calls = roles.flatMap((role) => role.calls);
+    expect(roles.length).toBeGreaterThan(15);
+    expect(calls.length).toBeGreaterThan(50);
+    expect(refusedCalls(roles)).toEqual([]);
+    expect(ungrantedCalls(roles)).toEqual([]);
+  });
+
+  it('has no right that it never asks for, but with a reason', async () => {
+    const roles = await rolesInUse(`http://127.0.0.1:${port}`, s3.config);
+    const unused = unusedGrants(roles);
+    expect(unused.length).toBeGreaterThan(0);
+    expect(unexplained(unused)).toEqual([]);
   });
 
   it('leaves nothing behind after Ctrl-C', async () => {

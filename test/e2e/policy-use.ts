@@ -4,7 +4,12 @@ import {
   paginateDescribeStacks,
   paginateListStackResources,
 } from '@aws-sdk/client-cloudformation';
-import { GetRolePolicyCommand, IAMClient, paginateListRolePolicies } from '@aws-sdk/client-iam';
+import {
+  GetRolePolicyCommand,
+  IAMClient,
+  type IAMClientConfig,
+  paginateListRolePolicies,
+} from '@aws-sdk/client-iam';
 
 export interface Call {
   /** ARN of the role, user or account; null for an anonymous caller. */
@@ -86,7 +91,7 @@ async function deployedRoles(cloudformation: CloudFormationClient): Promise<Map<
 /** Every role of the deployed stacks with its policy and its calls so far. */
 export async function rolesInUse(
   endpoint: string,
-  client: { readonly endpoint?: string; readonly region?: string } = {},
+  client: Pick<IAMClientConfig, 'endpoint' | 'region' | 'credentials'> = {},
 ): Promise<RoleUse[]> {
   const reply = await fetch(`${endpoint}/_laptop/calls`);
   const calls = (await reply.json()) as Call[];

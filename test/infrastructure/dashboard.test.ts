@@ -138,7 +138,6 @@ describe('the dashboard', () => {
       'logs:CreateLogStream',
       'logs:PutLogEvents',
       's3:GetObject',
-      's3:GetObjectAttributes',
       's3:GetObjectVersion',
       's3:ListBucket',
       's3:ListBucketVersions',
