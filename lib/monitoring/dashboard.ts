@@ -211,7 +211,7 @@ export class Dashboard extends Construct {
   private cost(): IWidget {
     return this.graph(
       'Training this month',
-      [this.metric('MonthToDateCostUsd', Stats.MAXIMUM, 60, 'spent')],
+      [this.ofChecks(CheckMetrics.monthToDateCost, 'spent')],
       'USD',
     );
   }
