@@ -18,10 +18,13 @@ const subjectLimit = 100;
 export function snsNotifications({
   newsTopicArn,
   pagesTopicArn,
+  owner = '',
   client = new SNSClient(),
 }: {
   readonly newsTopicArn: string;
   readonly pagesTopicArn: string;
+  /** Said at the end of each text, where there is one. */
+  readonly owner?: string;
   readonly client?: SNSClient;
 }) {
   return {
@@ -32,7 +35,7 @@ export function snsNotifications({
           TopicArn: severity === 'page' ? pagesTopicArn : newsTopicArn,
           // SNS takes one line of ASCII.
           Subject: subject.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, subjectLimit),
-          Message: text,
+          Message: owner === '' ? text : `${text}\n\nOwner: ${owner}`,
           MessageAttributes: {
             model: attribute(model),
             ...(runId !== undefined && { runId: attribute(runId) }),

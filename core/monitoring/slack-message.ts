@@ -52,17 +52,15 @@ function titleAndBody({ subject, text, severity }: TopicMessage): [title: string
  * The JSON that a Slack webhook takes for a message of a topic.
  * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
  */
-export function slackMessage(message: TopicMessage, { owner }: { readonly owner: string }): object {
+export function slackMessage(message: TopicMessage): object {
   const [title, body] = titleAndBody(message);
   const section = (text: string) => ({ type: 'section', text: { type: 'mrkdwn', text } });
-  const context = (text: string) => ({ type: 'context', elements: [{ type: 'mrkdwn', text }] });
   return {
     // Of notifications on a phone, and for whoever listens to their screen.
     text: plain(title),
     blocks: [
       section(`*${plain(title)}*`),
       ...(body.trim() === '' ? [] : [section(plain(shortened(body)))]),
-      ...(owner === '' ? [] : [context(`Owner: ${plain(owner)}`)]),
     ],
   };
 }

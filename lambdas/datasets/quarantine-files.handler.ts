@@ -15,6 +15,7 @@ const deps = {
   notifications: snsNotifications({
     newsTopicArn: environment.NEWS_TOPIC_ARN,
     pagesTopicArn: environment.PAGES_TOPIC_ARN,
+    owner: environment.MODEL_OWNER,
   }),
 };
 

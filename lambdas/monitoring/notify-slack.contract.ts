@@ -5,7 +5,6 @@ export const NotifySlackEnvironment = z.object({
   MODEL_NAME: z.string(),
   /** Name of the SecureString parameter that holds the webhook's URL. */
   WEBHOOK_PARAMETER: z.string(),
-  OWNER: z.string(),
 });
 
 /** SNS. */

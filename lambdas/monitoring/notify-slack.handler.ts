@@ -18,7 +18,7 @@ export const handler = stepHandler(
     for (const { Sns } of Records) {
       const severity = Sns.MessageAttributes?.['severity']?.Value;
       const message = { subject: Sns.Subject, text: Sns.Message, severity };
-      await webhook.post(slackMessage(message, { owner: environment.OWNER }));
+      await webhook.post(slackMessage(message));
     }
     return { posted: Records.length };
   },

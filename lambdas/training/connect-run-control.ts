@@ -91,6 +91,7 @@ export function connectRetraining(environment: {
   readonly LAMBDA_TASK_ROOT: string;
   readonly NEWS_TOPIC_ARN: string;
   readonly PAGES_TOPIC_ARN: string;
+  readonly MODEL_OWNER: string;
 }): RetrainingControl {
   const table = { tableName: environment.REGISTRY_TABLE };
   return retrainingControl({
@@ -104,6 +105,7 @@ export function connectRetraining(environment: {
     notifications: snsNotifications({
       newsTopicArn: environment.NEWS_TOPIC_ARN,
       pagesTopicArn: environment.PAGES_TOPIC_ARN,
+      owner: environment.MODEL_OWNER,
     }),
     now,
   });

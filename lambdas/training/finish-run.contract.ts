@@ -9,6 +9,7 @@ export const FinishRunEnvironment = z.object({
   STATE_MACHINE_ARN: z.string(),
   NEWS_TOPIC_ARN: z.string(),
   PAGES_TOPIC_ARN: z.string(),
+  MODEL_OWNER: z.string(),
   LAMBDA_TASK_ROOT: z.string(),
 });
 export const FinishRunEvent = z.object({

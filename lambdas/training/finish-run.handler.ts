@@ -20,6 +20,7 @@ const parts = {
   notifications: snsNotifications({
     newsTopicArn: environment.NEWS_TOPIC_ARN,
     pagesTopicArn: environment.PAGES_TOPIC_ARN,
+    owner: environment.MODEL_OWNER,
   }),
 };
 

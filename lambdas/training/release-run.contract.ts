@@ -6,6 +6,7 @@ export const ReleaseRunEnvironment = z.object({
   STATE_MACHINE_ARN: z.string(),
   NEWS_TOPIC_ARN: z.string(),
   PAGES_TOPIC_ARN: z.string(),
+  MODEL_OWNER: z.string(),
   LAMBDA_TASK_ROOT: z.string(),
 });
 /** EventBridge: Step Functions Execution Status Change. */

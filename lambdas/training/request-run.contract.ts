@@ -7,6 +7,7 @@ export const RequestRunEnvironment = z.object({
   STATE_MACHINE_ARN: z.string(),
   NEWS_TOPIC_ARN: z.string(),
   PAGES_TOPIC_ARN: z.string(),
+  MODEL_OWNER: z.string(),
   QUIET_PERIOD_SECONDS: z.coerce.number().nonnegative(),
   LAMBDA_TASK_ROOT: z.string(),
 });

@@ -29,7 +29,6 @@ export class Slack extends Construct {
       environment: {
         MODEL_NAME: model.name,
         WEBHOOK_PARAMETER: webhookParameter,
-        OWNER: model.monitoring.owner ?? '',
       },
     });
     this.notifySlack.configureAsyncInvoke({

@@ -30,9 +30,10 @@ export interface ModelContext {
 }
 
 /** What a function that tells the model's owners something finds in its environment. */
-export const notificationVariables = ({ notifications }: ModelContext) => ({
+export const notificationVariables = ({ model, notifications }: ModelContext) => ({
   NEWS_TOPIC_ARN: notifications.news.topicArn,
   PAGES_TOPIC_ARN: notifications.pages.topicArn,
+  MODEL_OWNER: model.monitoring.owner ?? '',
 });
 
 /** Lets a function tell the model's owners something. */

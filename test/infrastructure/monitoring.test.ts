@@ -135,6 +135,13 @@ describe('a model', () => {
 
   it('is said to be whose it is', () => {
     expect(alarmOf('errors')['AlarmDescription']).toContain('Owner: the churn team.');
+    // Every function that tells something says it at the end of each text.
+    const environments = Object.values(watched.findResources('AWS::Lambda::Function')).map(
+      ({ Properties }) => Properties.Environment?.Variables ?? {},
+    );
+    const telling = environments.filter((variables) => 'NEWS_TOPIC_ARN' in variables);
+    expect(telling.length).toBeGreaterThanOrEqual(3);
+    for (const { MODEL_OWNER } of telling) expect(MODEL_OWNER).toBe('the churn team');
   });
 
   it('pages for slow and failed answers in two of three periods, whatever is missing', () => {

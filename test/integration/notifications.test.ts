@@ -26,7 +26,12 @@ const parameter = '/slack/team';
 const account = '000000000000';
 
 /** Slack, as far as a webhook goes: takes a message, or says the status that is next. */
-const posts: { readonly path: string; readonly status: number; readonly text: string }[] = [];
+const posts: {
+  readonly path: string;
+  readonly status: number;
+  readonly text: string;
+  readonly blocks: object[];
+}[] = [];
 let statuses: number[] = [];
 let slack: Server;
 let sqs: SQSClient;
@@ -39,8 +44,8 @@ function startSlack(): Promise<Server> {
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
       const status = statuses.shift() ?? 200;
-      const { text } = JSON.parse(Buffer.concat(parts).toString('utf8'));
-      posts.push({ path: request.url ?? '', status, text });
+      const { text, blocks } = JSON.parse(Buffer.concat(parts).toString('utf8'));
+      posts.push({ path: request.url ?? '', status, text, blocks });
       response.writeHead(status).end(status === 200 ? 'ok' : 'no_service');
     });
   });
@@ -70,7 +75,6 @@ async function deployFunction(queueArn: string): Promise<string> {
       Variables: {
         MODEL_NAME: 'flight-delay',
         WEBHOOK_PARAMETER: parameter,
-        OWNER: 'the delay team',
       },
     },
   });
@@ -114,6 +118,7 @@ beforeAll(async () => {
   notifications = snsNotifications({
     newsTopicArn: await topic('news'),
     pagesTopicArn: await topic('pages'),
+    owner: 'the delay team',
     client,
   });
 });
@@ -143,6 +148,9 @@ describe('Slack', () => {
       '🔴 flight-delay: run run-2 failed',
     ]);
     expect(posts[0]?.path).toBe('/services/T0/B0/secret');
+    for (const { blocks } of posts) {
+      expect(JSON.stringify(blocks)).toContain('More of it.\\n\\nOwner: the delay team');
+    }
   });
 
   it('that is out of order for a moment hears it all the same, and once', async () => {

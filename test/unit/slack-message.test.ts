@@ -2,25 +2,23 @@ import { describe, expect, it } from 'vitest';
 import { SlackRefusedError, slackWebhook } from '../../adapters/slack-webhook.ts';
 import { slackMessage } from '../../core/monitoring/slack-message.ts';
 
-const owner = 'the delay team';
-const shown = (message: Parameters<typeof slackMessage>[0], from = owner) =>
-  slackMessage(message, { owner: from }) as {
+const shown = (message: Parameters<typeof slackMessage>[0]) =>
+  slackMessage(message) as {
     text: string;
-    blocks: { type: string; text?: { text: string }; elements?: { text: string }[] }[];
+    blocks: { type: string; text?: { text: string } }[];
   };
 
 describe('a message in Slack', () => {
-  it('has what happened first, then the rest, then whose it is', () => {
+  it('has what happened first, then the rest', () => {
     const { text, blocks } = shown({
       subject: 'flight-delay: run r-1 failed',
       text: 'Run r-1 failed.\nWhat was live stays live.',
       severity: 'page',
     });
     expect(text).toBe('🔴 flight-delay: run r-1 failed');
-    expect(blocks.map(({ text: own, elements }) => own?.text ?? elements?.[0]?.text)).toEqual([
+    expect(blocks.map(({ text: own }) => own?.text)).toEqual([
       '*🔴 flight-delay: run r-1 failed*',
       'Run r-1 failed.\nWhat was live stays live.',
-      'Owner: the delay team',
     ]);
   });
 
@@ -47,8 +45,8 @@ describe('a message in Slack', () => {
     expect(blocks[1]?.text?.text).toBe('&lt;https://evil|good&gt; &amp; more');
   });
 
-  it('is shortened to what Slack takes, and names no owner where there is none', () => {
-    const { blocks } = shown({ subject: 'long', text: 'x'.repeat(10_000) }, '');
+  it('is shortened to what Slack takes', () => {
+    const { blocks } = shown({ subject: 'long', text: 'x'.repeat(10_000) });
     expect(blocks).toHaveLength(2);
     expect(blocks[1]?.text?.text.length).toBeLessThanOrEqual(3_000);
   });
