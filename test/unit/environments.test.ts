@@ -40,4 +40,25 @@ describe('environments', () => {
       /region: an AWS region, as in eu-west-1 \(received "Frankfurt"\)/,
     );
   });
+
+  const local = (changes: object) =>
+    readEnvironment({
+      SLIPWAY_LOCAL_JWT_ISSUER: 'http://127.0.0.1:1',
+      SLIPWAY_LOCAL_JWKS_URI: 'http://127.0.0.1:1/keys',
+      SLIPWAY_LOCAL_TRAINING_IMAGE: '/python',
+      ...changes,
+    }).cache;
+
+  it('shares a cache in ElastiCache on AWS, and on a laptop where one was started', () => {
+    expect(readEnvironment({ SLIPWAY_ENVIRONMENT: 'prod' }).cache).toEqual({ kind: 'elasticache' });
+    expect(local({ SLIPWAY_LOCAL_CACHE: '127.0.0.1:7000' })).toEqual({
+      kind: 'address',
+      host: '127.0.0.1',
+      port: 7_000,
+    });
+    for (const none of [undefined, '']) {
+      expect(local({ SLIPWAY_LOCAL_CACHE: none })).toEqual({ kind: 'memory' });
+    }
+    expect(() => local({ SLIPWAY_LOCAL_CACHE: 'localhost:0' })).toThrow(/cache\.port/);
+  });
 });
