@@ -13,6 +13,7 @@ interface Options {
   readonly seed: number;
   readonly rows: number;
   readonly report: string;
+  readonly picture: string;
   readonly keep: boolean;
 }
 
@@ -32,6 +33,7 @@ export const demoCommand = (): Command =>
     .option('--seed <number>', 'which flights of March arrive', wholeNumber(0, 2 ** 31 - 1), 7)
     .option('--rows <number>', 'how many of them', wholeNumber(1, 100_000), 10_000)
     .option('--report <file>', 'where the report goes as JSON', 'demo-report.json')
+    .option('--picture <file>', 'where the picture of the dashboard goes', 'demo-dashboard.png')
     .option('--keep', 'leave the laptop cloud running until Ctrl-C', false)
     .action(async ({ json, report: file, keep, ...options }: Options) => {
       const terminal = processTerminal(json);

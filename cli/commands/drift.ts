@@ -6,16 +6,23 @@ import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError } from '../command-error.ts';
 import { columns, styled } from '../terminal.ts';
 
-/** The newest report: their names ascend with time. */
-async function lastReport(data: S3Objects, model: string): Promise<DriftReport> {
+/** The newest report, because their names ascend with time; undefined before the first. */
+export async function newestReport(
+  data: S3Objects,
+  model: string,
+): Promise<DriftReport | undefined> {
   const reports = await data.list(driftReportPrefix(model));
-  const key = reports.map((object) => object.key).findLast((name) => name.endsWith('.json'));
-  if (key === undefined) {
-    throw new CommandError(
-      `there is no drift report of ${model} yet: the first comes with the first check after a version with a profile is live`,
-    );
-  }
-  return parseDocument(DriftReport, await data.getJson(key), key);
+  const key = reports.findLast((object) => object.key.endsWith('.json'))?.key;
+  return key === undefined ? undefined : parseDocument(DriftReport, await data.getJson(key), key);
+}
+
+/** @throws CommandError before the first. */
+async function lastReport(data: S3Objects, model: string): Promise<DriftReport> {
+  const report = await newestReport(data, model);
+  if (report) return report;
+  throw new CommandError(
+    `there is no drift report of ${model} yet: the first comes with the first check after a version with a profile is live`,
+  );
 }
 
 const number = (value: number | undefined): string =>

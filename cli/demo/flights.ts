@@ -6,10 +6,12 @@ import { repositoryRoot } from '../laptop-file.ts';
 
 const source = join(repositoryRoot, 'node_modules', 'vega-datasets', 'data', 'flights-3m.parquet');
 
-/** Origins of the east; destinations are anywhere. */
-const east = ['ATL BOS CLT EWR PHL LGA PIT MCO BWI', 'DCA MIA TPA JFK FLL IAD CLE RDU BDL'].flatMap(
-  (line) => line.split(' '),
-);
+/** Origins of each coast; destinations are anywhere. */
+const origins = {
+  east: ['ATL BOS CLT EWR PHL LGA PIT MCO BWI', 'DCA MIA TPA JFK FLL IAD CLE RDU BDL'],
+  west: ['LAX PHX LAS SFO SEA SAN SJC SLC', 'OAK PDX DEN SMF SNA ONT BUR'],
+} as const;
+export type Coast = keyof typeof origins;
 
 /** A flight as callers of the model's API describe it, with what became known later. */
 export interface Flight {
@@ -39,11 +41,14 @@ const parts = [
 const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 
 /** The line number in the source, which never changes, names a flight. Late: by more than 15 minutes. */
-const flights = `
+const flightsOf = (coast: Coast): string => `
   SELECT printf('F%07d', file_row_number) AS flight_id, date, origin, destination,
          distance::INTEGER AS distance, (delay > 15)::INTEGER AS late
   FROM read_parquet(${text(source)}, file_row_number = true)
-  WHERE origin IN (${east.map(text).join(', ')})`;
+  WHERE origin IN (${origins[coast]
+    .flatMap((line) => line.split(' '))
+    .map(text)
+    .join(', ')})`;
 
 const between = (from: string, until: string): string =>
   `date >= TIMESTAMP ${text(from)} AND date < TIMESTAMP ${text(until)}`;
@@ -63,29 +68,51 @@ async function withDuckdb<T>(use: (connection: DuckDBConnection) => Promise<T>):
   }
 }
 
-/** Writes the east's January and February as files of two formats. */
-export const writeTrainingFiles = (folder: string): Promise<DroppedFile[]> =>
+/** Writes each part of the east's January and February, as a query makes it of the part's flights. */
+const writeParts = (folder: string, query: (flights: string) => string): Promise<DroppedFile[]> =>
   withDuckdb(async (connection) => {
     const files: DroppedFile[] = [];
     for (const [name, from, until] of parts) {
       const path = join(folder, name);
       const format = name.endsWith('.csv') ? 'FORMAT csv, HEADER' : 'FORMAT parquet';
+      const flights = `${flightsOf('east')} AND ${between(from, until)}`;
       const [counted] = await rowsOf(
         connection,
-        `COPY (${flights} AND ${between(from, until)} ORDER BY flight_id) TO ${text(path)} (${format})`,
+        `COPY (${query(flights)} ORDER BY flight_id) TO ${text(path)} (${format})`,
       );
       files.push({ path, rows: Number(counted?.['Count']) });
     }
     return files;
   });
 
-/** A seeded random sample of the east's March, in the order of its departures. */
-export const sampleMarch = (rows: number, seed: number): Promise<Flight[]> =>
+/** Writes the east's January and February as files of two formats. */
+export const writeTrainingFiles = (folder: string): Promise<DroppedFile[]> =>
+  writeParts(folder, (flights) => flights);
+
+/** The same files with every label moved to another flight: what a wrong join upstream does. */
+export const writeShuffledFiles = (folder: string, seed: number): Promise<DroppedFile[]> =>
+  writeParts(
+    folder,
+    (flights) => `
+  WITH flight AS (${flights}),
+       place AS (SELECT * EXCLUDE (late), row_number() OVER (ORDER BY flight_id) AS n FROM flight),
+       label AS (SELECT late, row_number() OVER (ORDER BY md5(${text(`${seed}:`)} || flight_id)) AS n FROM flight)
+  SELECT place.* EXCLUDE (n), label.late FROM place JOIN label USING (n)`,
+  );
+
+/** Labels as people send them: a file with the key of each flight and what became of it. */
+export function writeLabelFile(path: string, flights: readonly Flight[]): void {
+  const lines = flights.map(({ instance, late }) => `${instance.flight_id},${late}`);
+  writeFileSync(path, `${['flight_id,late', ...lines].join('\n')}\n`);
+}
+
+/** A seeded random sample of a coast's March, in the order of its departures. */
+export const sampleMarch = (coast: Coast, rows: number, seed: number): Promise<Flight[]> =>
   withDuckdb(async (connection) => {
     const sample = await rowsOf(
       connection,
       `SELECT flight_id, strftime(date, '%Y-%m-%dT%H:%M:%SZ') AS date, origin, destination, distance, late
-       FROM (SELECT * FROM (${flights} AND ${between('2001-03-01', '2001-04-01')})
+       FROM (SELECT * FROM (${flightsOf(coast)} AND ${between('2001-03-01', '2001-04-01')})
              ORDER BY md5(${text(`${seed}:`)} || flight_id) LIMIT ${rows})
        ORDER BY date, flight_id`,
     );

@@ -3,11 +3,12 @@ import type { Dropped } from '../drop-files.ts';
 import type { FollowedRun } from '../follow-run.ts';
 import { columns, styled } from '../terminal.ts';
 import type { TrainingStory } from './interruption.ts';
+import { type LoopFindings, loopChecks, loopReport, loopRows } from './loop-report.ts';
 import type { Served } from './served.ts';
 import { percentile, type Traffic } from './traffic.ts';
 
 /** What the steps of the demo brought back from the registry, the logs and the clock. */
-export interface Findings {
+export interface Findings extends LoopFindings {
   readonly model: string;
   readonly seed: number;
   readonly rows: number;
@@ -97,7 +98,8 @@ export function makeReport(found: Findings) {
       liveBefore: quarantine.liveBefore ?? null,
       liveAfter: quarantine.liveAfter ?? null,
     },
-    checks: checks(found),
+    loop: loopReport(found),
+    checks: [...checks(found), ...loopChecks(found)],
   };
 }
 export type DemoReport = ReturnType<typeof makeReport>;
@@ -188,6 +190,7 @@ export function reportLines(report: DemoReport): string[] {
       'broken file',
       `${quarantine.outcome}; ${quarantine.requestsMeanwhile} requests were answered meanwhile by version ${quarantine.liveAfter}`,
     ],
+    ...loopRows(report.loop),
     [
       'time',
       `${seconds.total.toFixed(0)} s in all, ${seconds.deploy.toFixed(0)} s of them to deploy`,

@@ -28,8 +28,8 @@ function wish(
 }
 
 /**
- * An alarm goes off. Where enough rows are there that no training has seen, they count for it; where not, rows
- * that come from now on do, because they show what has changed.
+ * An alarm goes off. Rows that were there before a drift show the world before it, so only those that come from
+ * now on count for it. A lower quality was found by labels that are among the rows already.
  */
 export function alarmHeard(
   policy: RetrainingPolicy,
@@ -37,8 +37,7 @@ export function alarmHeard(
   { alarm, since }: { readonly alarm: RetrainingAlarm; readonly since: string },
 ): RetrainingState {
   if (!policy.alarms.includes(alarm) || state.heard[alarm] === since) return state;
-  const enough = newRows(policy, state, 0) >= policy.minimumLabelledRows;
-  const rowsBefore = enough ? 0 : (state.collected?.rows ?? 0);
+  const rowsBefore = alarm === 'quality-dropped' ? 0 : (state.collected?.rows ?? 0);
   const heard = { ...state.heard, [alarm]: since };
   return wish({ ...state, heard }, { kind: alarm, since, text: alarmTexts[alarm], rowsBefore });
 }

@@ -45,7 +45,7 @@ export default defineModel({
     spot: true,
     maxRuntimeSeconds: 1_800,
     maxWaitSeconds: 3_600,
-    checkpointIntervalSeconds: 2,
+    checkpointIntervalSeconds: 0.5,
     seed: 7,
   },
   evaluation: {

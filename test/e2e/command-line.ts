@@ -22,11 +22,14 @@ export interface Started {
 }
 
 /** Starts a command as the leader of a process group. */
-export function startSlipway(args: readonly string[]): Started {
+export function startSlipway(
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Started {
   const child = spawn(process.execPath, [script, ...args], {
     // Not the repository: a user calls it from anywhere.
     cwd: tmpdir(),
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

@@ -48,7 +48,7 @@ function killedStates(events: readonly HistoryEvent[]): string[] {
 
 export type Faults = ReturnType<typeof openFaults>;
 
-export function openFaults({ endpoint, folder, stateMachineArn }: Laptop) {
+export function openFaults({ endpoint, folder }: Laptop, stateMachineArn: string) {
   const sfn = new SFNClient({});
   const lambda = new LambdaClient({});
   const door = async <T>(path: string, request: RequestInit = {}): Promise<T> => {

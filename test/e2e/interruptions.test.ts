@@ -105,7 +105,7 @@ async function oneVersionMore(): Promise<void> {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'slipway-interruptions-'));
   laptop = await startLaptop();
-  faults = openFaults(laptop);
+  faults = openFaults(laptop, await laptop.parameter(`models/${model}/state-machine-arn`));
   standing = openStanding(laptop);
   ({ names: taskNames, functions } = await faults.taskStates());
 });

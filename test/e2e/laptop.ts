@@ -29,9 +29,15 @@ export async function until<T>(
 
 export type Laptop = Awaited<ReturnType<typeof startLaptop>>;
 
-/** Starts `slipway local` and points the AWS SDKs of this process at it. */
-export async function startLaptop() {
-  const command = startSlipway(['local', '--json']);
+/**
+ * Starts `slipway local` and points the AWS SDKs of this process at it.
+ * @param modelsFolder of other models than those of the repository
+ */
+export async function startLaptop(modelsFolder?: string) {
+  const command = startSlipway(
+    ['local', '--json'],
+    modelsFolder === undefined ? {} : { SLIPWAY_MODELS: modelsFolder },
+  );
   await command.saying(/Ctrl-C stops it/);
   const port = (await command.saying(/"port": (\d+)/))[1] ?? '';
   const api = (await command.saying(/API +(http:\S+)/))[1] ?? '';
@@ -80,7 +86,6 @@ export async function startLaptop() {
     data: objects(await parameter('data-bucket')),
     artifacts: objects(await parameter('artifacts-bucket')),
     tableName: await parameter('registry-table'),
-    stateMachineArn: await parameter(`models/${model}/state-machine-arn`),
     cli,
     /** What a command that succeeds says as JSON. */
     async json(...args: string[]) {

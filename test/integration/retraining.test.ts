@@ -36,6 +36,13 @@ const limitMs = 180_000;
 const cloud = useCloud();
 /** enough: rows that no training has seen are there · none: they are not · other: nothing happens to it. */
 const models = ['enough', 'none', 'other'] as const;
+const drift = { alarm: 'features-drifted', metric: 'DriftedFeatures' };
+/** A drift waits for labels that come after it; a lower quality does not. */
+const alarmOf = {
+  enough: { alarm: 'quality-dropped', metric: 'QualityDrop' },
+  none: drift,
+  other: drift,
+} as const;
 const tableName = 'retraining';
 const period = Duration.seconds(10);
 
@@ -45,7 +52,11 @@ const definitionOf = (name: string) =>
   );
 
 /** The one starter of a model, before a pipeline that only holds, and an alarm on a metric of the model. */
-function modelOf(stack: Stack, name: string, shared: Omit<ModelContext, 'model'>): ModelStarter {
+function modelOf(
+  stack: Stack,
+  name: (typeof models)[number],
+  shared: Omit<ModelContext, 'model'>,
+): ModelStarter {
   const stateMachineName = `slipway-test-${name}`;
   const hold = new Wait(stack, `Hold-${name}`, { time: WaitTime.duration(Duration.hours(1)) });
   new StateMachine(stack, `Machine-${name}`, {
@@ -64,10 +75,10 @@ function modelOf(stack: Stack, name: string, shared: Omit<ModelContext, 'model'>
     driftCheckMinutes: 1,
   });
   new Alarm(stack, `Alarm-${name}`, {
-    alarmName: `${stateMachineName}-features-drifted`,
+    alarmName: `${stateMachineName}-${alarmOf[name].alarm}`,
     metric: new Metric({
       namespace: 'Slipway',
-      metricName: 'DriftedFeatures',
+      metricName: alarmOf[name].metric,
       dimensionsMap: { Model: name },
       statistic: 'Maximum',
       period,
@@ -157,12 +168,16 @@ async function aLiveModel(model: string, rows: number): Promise<void> {
   await dynamodbRetrainingState(table()).replace(model, undefined, state);
 }
 
-const measure = (model: string, Value: number) =>
+const measure = (model: (typeof models)[number], Value: number) =>
   new CloudWatchClient(clientConfig(cloud())).send(
     new PutMetricDataCommand({
       Namespace: 'Slipway',
       MetricData: [
-        { MetricName: 'DriftedFeatures', Value, Dimensions: [{ Name: 'Model', Value: model }] },
+        {
+          MetricName: alarmOf[model].metric,
+          Value,
+          Dimensions: [{ Name: 'Model', Value: model }],
+        },
       ],
     }),
   );
@@ -181,7 +196,7 @@ describe('a metric that breaches', () => {
     await measure('other', 0);
     await measure('enough', 2);
     const lock = await eventually(() => lockOf('enough'));
-    expect(lock.trigger).toEqual({ kind: 'alarm', by: 'features-drifted' });
+    expect(lock.trigger).toEqual({ kind: 'alarm', by: 'quality-dropped' });
     const executions = stepfunctionsExecutions({
       stateMachineArn: `arn:aws:states:${cloud().region}:${cloud().accountId}:stateMachine:slipway-test-enough`,
       client: new SFNClient(clientConfig(cloud())),
@@ -192,7 +207,7 @@ describe('a metric that breaches', () => {
       runId: lock.runId,
     });
     expect((await stateOf('enough'))?.retrainWanted).toMatchObject([
-      { kind: 'features-drifted', rowsBefore: 0 },
+      { kind: 'quality-dropped', rowsBefore: 0 },
     ]);
     expect((await stateOf('other'))?.retrainWanted).toEqual([]);
     expect(await lockOf('other')).toBeUndefined();

@@ -73,7 +73,7 @@ describe('an alarm', () => {
     expect((await world.state()).refused).toBeUndefined();
   });
 
-  it('with enough labels starts a run at once', async () => {
+  it('on quality starts a run at once where enough labels are there', async () => {
     const world = await aLiveModel();
     await world.drop(6_000);
     await world.settle();
@@ -84,9 +84,9 @@ describe('an alarm', () => {
     expect(world.trainings).toHaveLength(2);
   });
 
-  it('counts labels from then on where there were too few', async () => {
+  it('on drift counts labels from then on, however many were there before', async () => {
     const world = await aLiveModel();
-    await world.drop(4_000);
+    await world.drop(6_000);
     await world.settle();
     expect(await world.alarm('features-drifted')).toMatchObject({
       reasons: ['0 of 5,000 labels'],
@@ -103,7 +103,7 @@ describe('an alarm', () => {
     const world = await aLiveModel({ cooldownHours: 24 });
     await world.drop(5_000);
     await world.settle();
-    const answer = await world.alarm('features-drifted');
+    const answer = await world.alarm('quality-dropped');
     expect(answer).toMatchObject({
       outcome: 'waiting',
       reasons: [expect.stringMatching(/^cooldown until 2026-04-01 22:\d\d UTC$/)],

@@ -1,0 +1,33 @@
+import type { DriftReport } from '../../core/monitoring/drift-report.ts';
+import { newestReport } from '../commands/drift.ts';
+import { waitFor } from './alarms.ts';
+import { model, type Scene } from './scene.ts';
+
+/** Waits for the first report of the scheduled check that says what is asked of it. */
+export function reportThat(
+  scene: Scene,
+  what: string,
+  holds: (report: DriftReport) => boolean,
+): Promise<DriftReport> {
+  return waitFor<DriftReport>(scene, {
+    what,
+    async ask() {
+      const report = await newestReport(scene.deployment.data, model);
+      if (!report) return { meanwhile: 'there is no report yet' };
+      if (holds(report)) return { found: report };
+      const { checkedAt, rows, status, quality } = report;
+      return {
+        meanwhile: `at ${checkedAt} the check saw ${rows} rows (${status}), ${quality.labels} of them with labels (${quality.status})`,
+      };
+    },
+  });
+}
+
+/** Feature → its population stability index; null where it was not judged. */
+export const psiOf = ({ features, prediction }: DriftReport): Record<string, number | null> =>
+  Object.fromEntries(
+    [...features, { name: '(prediction)', ...prediction }].map(({ name, shape }) => [
+      name,
+      shape?.psi ?? null,
+    ]),
+  );
