@@ -65,7 +65,7 @@ export const Quality = z.strictObject({
   /** Of the labelled predictions; null where they are too few, or the metric is not defined. */
   value: z.number().nullable(),
   standardError: z.number().nonnegative().nullable(),
-  /** The version's metric on its holdout. */
+  /** What the version is held to: its metric on its holdout, or that of the version before it on the same rows. */
   reference: z.number(),
   /**
    * How much worse than the reference, in the metric's units: 0 where it is not worse by more than three

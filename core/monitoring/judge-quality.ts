@@ -1,5 +1,6 @@
 import { higherIsBetter, type MetricName } from '../model/evaluation-section.ts';
 import type { MonitoringSection } from '../model/monitoring-section.ts';
+import type { Lineage } from '../registry/records.ts';
 import { metrics, type Numbers } from '../training/metrics.ts';
 import { standardErrors } from '../training/standard-errors.ts';
 import type { Quality } from './drift-report.ts';
@@ -7,13 +8,24 @@ import type { Quality } from './drift-report.ts';
 /** What is known of the predictions of a window. */
 export interface LabelledWindow {
   readonly metric: MetricName;
-  /** The metric on the version's holdout. */
+  /** The metric that was promised (`promisedMetric`). */
   readonly reference: number;
   /** Of the labelled predictions, in the same order. */
   readonly labels: Numbers;
   readonly predictions: Numbers;
   /** How many predictions there were, with and without a label. */
   readonly predicted: number;
+}
+
+/**
+ * What a version's answers are held to: its metric on the holdout, or that of the version whose place it took
+ * on the same rows, where that was better. A version that was forced past its gate is found out so.
+ */
+export function promisedMetric(
+  metric: MetricName,
+  { value, production = value }: Pick<Lineage['metrics'], 'value' | 'production'>,
+): number {
+  return higherIsBetter(metric) ? Math.max(value, production) : Math.min(value, production);
 }
 
 /** A drop is certain beyond so many standard errors: by chance in one of 740 windows. */

@@ -28,6 +28,8 @@ export const Lineage = z.strictObject({
     primary: z.string(),
     value: z.number(),
     baseline: z.number(),
+    /** Of the version that was live then, on the same rows; absent where there was none to compare with. */
+    production: z.number().optional(),
   }),
 });
 export type Lineage = z.infer<typeof Lineage>;

@@ -148,7 +148,14 @@ function metricsAnswer(
   if (value === undefined || baseline === undefined) {
     return [`metrics: the evaluation has no ${primary} of the candidate or its baseline`];
   }
-  return { sha256: sha256(canonicalJson(metrics)), primary, value, baseline };
+  const compared = metrics.production?.outcome === 'compared' ? metrics.production : undefined;
+  return {
+    sha256: sha256(canonicalJson(metrics)),
+    primary,
+    value,
+    baseline,
+    ...(compared && { production: compared.comparison.production }),
+  };
 }
 
 /** How a version hangs together with what it came from. */

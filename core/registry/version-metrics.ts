@@ -9,7 +9,8 @@ export const VersionMetrics = z.strictObject({
   metrics: Evaluation.shape.metrics,
   baseline: Evaluation.shape.baseline,
   parity: Evaluation.shape.parity,
-  /** Versions from before it was kept have none. */
+  /** Versions from before they were kept have neither. */
+  production: Evaluation.shape.production.optional(),
   timeSpan: Evaluation.shape.timeSpan,
   training: z.record(z.string(), z.unknown()),
 });
@@ -19,7 +20,8 @@ export const versionMetrics = (
   evaluation: Evaluation,
   training: Readonly<Record<string, unknown>>,
 ): VersionMetrics => {
-  const { task, primaryMetric: primary, rows, metrics, baseline, parity, timeSpan } = evaluation;
+  const { task, primaryMetric: primary, rows, metrics, baseline, parity } = evaluation;
+  const { production, timeSpan } = evaluation;
   return {
     task,
     primary,
@@ -27,6 +29,7 @@ export const versionMetrics = (
     metrics,
     baseline,
     parity,
+    production,
     ...(timeSpan && { timeSpan }),
     training: { ...training },
   };

@@ -2,7 +2,7 @@ import type { S3Objects } from '../../adapters/s3-objects.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { parsedRecord } from '../../core/monitoring/count-window.ts';
 import type { Quality } from '../../core/monitoring/drift-report.ts';
-import { judgeQuality } from '../../core/monitoring/judge-quality.ts';
+import { judgeQuality, promisedMetric } from '../../core/monitoring/judge-quality.ts';
 import { labelledIn, labelledKey } from '../../core/monitoring/labelled-predictions.ts';
 import {
   hourMs,
@@ -90,7 +90,7 @@ export async function measureQuality(
     {
       ...(await labelledPredictions(data, version, window)),
       metric: definition.evaluation.metric,
-      reference: version.lineage.metrics.value,
+      reference: promisedMetric(definition.evaluation.metric, version.lineage.metrics),
       predicted,
     },
     policy,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MetricName } from '../../core/model/evaluation-section.ts';
-import { judgeQuality } from '../../core/monitoring/judge-quality.ts';
+import { judgeQuality, promisedMetric } from '../../core/monitoring/judge-quality.ts';
 import { metrics } from '../../core/training/metrics.ts';
 import { standardErrors } from '../../core/training/standard-errors.ts';
 
@@ -64,6 +64,18 @@ function window(rows: number, truth: number, reference: number) {
   const labels = predictions.map((p) => Number(random() < (random() < truth ? p : 0.5)));
   return { metric: 'auc' as const, reference, labels, predictions, predicted: rows * 2 };
 }
+
+describe('what answers are held to', () => {
+  it.each([
+    ['auc', { value: 0.6, production: 0.62 }, 0.62],
+    ['auc', { value: 0.6, production: 0.58 }, 0.6],
+    ['auc', { value: 0.6 }, 0.6],
+    ['rmse', { value: 3, production: 2.5 }, 2.5],
+    ['rmse', { value: 3, production: 3.5 }, 3],
+  ] as const)('is the better of both: %s of %o', (metric, found, expected) => {
+    expect(promisedMetric(metric, found)).toBe(expected);
+  });
+});
 
 describe('realised quality', () => {
   it('is not judged of fewer labels than the policy asks for, and says how many there are', () => {
