@@ -1,8 +1,12 @@
 import type { Comparison } from '../../core/training/compare-versions.ts';
 import type { Verdict } from '../../core/training/verdict.ts';
 import type { forceAndRollBack } from './rejected-candidate.ts';
-import type { Check } from './report.ts';
 import type { rollOutToTheWest, showQuietEast } from './west-march.ts';
+
+export interface Check {
+  readonly what: string;
+  readonly passed: boolean;
+}
 
 /** What steps 5 to 9 brought back. */
 export interface LoopFindings {

@@ -3,7 +3,7 @@ import type { Dropped } from '../drop-files.ts';
 import type { FollowedRun } from '../follow-run.ts';
 import { columns, styled } from '../terminal.ts';
 import type { TrainingStory } from './interruption.ts';
-import { type LoopFindings, loopChecks, loopReport, loopRows } from './loop-report.ts';
+import { type Check, type LoopFindings, loopChecks, loopReport, loopRows } from './loop-report.ts';
 import type { Served } from './served.ts';
 import { percentile, type Traffic } from './traffic.ts';
 
@@ -30,11 +30,6 @@ export interface Findings extends LoopFindings {
     readonly liveBefore: number | undefined;
     readonly liveAfter: number | undefined;
   };
-}
-
-export interface Check {
-  readonly what: string;
-  readonly passed: boolean;
 }
 
 const spread = (values: readonly number[]) => ({
