@@ -16,13 +16,13 @@ const alarmTexts: Readonly<Record<RetrainingAlarm, string>> = {
   'quality-dropped': 'lower quality',
 };
 
-/** With a wish more; one of its kind that no training was begun for stays as it is. */
+/** With a wish more; one of its kind that no training was begun for, or the very same, stays as it is. */
 function wish(
   state: RetrainingState,
   wanted: { kind: WishKind; since: string; text: string; rowsBefore: number },
 ): RetrainingState {
   const same = state.retrainWanted.find(({ kind }) => kind === wanted.kind);
-  if (same && same.trainingId === undefined) return state;
+  if (same && (same.trainingId === undefined || same.since === wanted.since)) return state;
   const others = state.retrainWanted.filter((other) => other !== same);
   return { ...state, retrainWanted: [...others, wanted] };
 }

@@ -311,6 +311,22 @@ describe('a version that is too old', () => {
     expect(world.trainings).toHaveLength(2);
     expect(await world.look()).toEqual({ outcome: 'waiting', reasons: [] });
   });
+
+  it('is not replaced twice where it is looked at while its successor is trained', async () => {
+    const world = await aLiveModel({ maxAgeDays: 90, minimumLabelledRows: 1 });
+    await world.drop(60);
+    await world.settle();
+    world.pass(24 * 90);
+    expect(await world.look()).toMatchObject({ outcome: 'started' });
+    while (world.trainings.length < 2) await world.step('live');
+    expect(await world.look()).toMatchObject({ outcome: 'waiting' });
+    await world.settle();
+    expect(world.trainings).toMatchObject([{ outcome: 'live' }, { outcome: 'live' }]);
+    expect((await world.state()).retrainWanted).toEqual([]);
+    await world.drop(10);
+    await world.settle();
+    expect(world.trainings).toHaveLength(2);
+  });
 });
 
 describe("the alarms' rule", () => {
