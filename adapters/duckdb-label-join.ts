@@ -29,23 +29,24 @@ const fields = ['predictionId', 'model', 'predictedAt', 'entityKey'] as const;
 
 /** Reads lines of the log whose labels are there; the same prediction may come more than once. */
 function insertPredictions(
-  path: string,
-  at: { readonly model: string; readonly hour: number; readonly file: number },
+  files: readonly string[],
+  at: { readonly model: string; readonly hour: number },
   eventTime: string | undefined,
 ): string {
   const paths = [...fields, ...(eventTime === undefined ? [] : [`inputs.${eventTime}`])];
   const list = paths.map((path) => sqlText(`$.${path}`)).join(', ');
+  const read = files.map(sqlText).join(', ');
   const instant = (text: string) => typedValue('timestamp', 'text', text).value;
   const asOf = eventTime === undefined ? 'made' : `coalesce(${instant('event_time')}, made)`;
   // Most predictions have no label: what is about them is computed for the others only.
   return `INSERT INTO predictions
-    SELECT ${at.hour}, ${at.file}, n, id, made_at, made, ${asOf}, entity, line
+    SELECT ${at.hour}, n, id, made_at, made, ${asOf}, entity, line
     FROM (SELECT *, ${instant('made_at')} AS made FROM (
       SELECT n, line, found[1] AS id, found[2] AS model, found[3] AS made_at, found[4] AS entity,
         found[5] AS event_time
       FROM (SELECT n, line, json_extract_string(line, [${list}]) AS found
         FROM (SELECT row_number() OVER () AS n, CASE WHEN json_valid(line) THEN line END AS line
-          FROM read_csv(${sqlText(path)}, columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
+          FROM read_csv([${read}], columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
             escape = '', header = false, auto_detect = false, max_line_size = 16777216))
         WHERE line IS NOT NULL))
       WHERE model = ${sqlText(at.model)}
@@ -85,7 +86,7 @@ export async function labelJoin(
 ) {
   await database.run(`CREATE TABLE labels (file INTEGER, name VARCHAR, n INTEGER, prediction_id VARCHAR,
     entity VARCHAR, event_time DOUBLE, label VARCHAR, received_at VARCHAR)`);
-  await database.run(`CREATE TABLE predictions (hour INTEGER, file INTEGER, n BIGINT, id VARCHAR,
+  await database.run(`CREATE TABLE predictions (hour INTEGER, n BIGINT, id VARCHAR,
     made_at VARCHAR, made DOUBLE, as_of DOUBLE, entity VARCHAR, line VARCHAR)`);
   await database.run(
     `CREATE VIEW wanted_ids AS SELECT DISTINCT prediction_id FROM labels WHERE prediction_id IS NOT NULL`,
@@ -95,7 +96,6 @@ export async function labelJoin(
   );
   const types = [INTEGER, VARCHAR, INTEGER, VARCHAR, VARCHAR, DOUBLE, VARCHAR, VARCHAR];
   let files = 0;
-  let logFiles = 0;
   return {
     /** The labels of a file; answers the number that `matched` tells of. */
     async addLabels(name: string, labels: readonly LabelToJoin[]): Promise<number> {
@@ -122,17 +122,20 @@ export async function labelJoin(
       return file;
     },
 
-    /** A file of the prediction log in the database's folder. Lines that are no records are left out. */
-    async addPredictions(path: string, hour: number): Promise<void> {
-      await database.run(insertPredictions(path, { model, hour, file: logFiles }, eventTime));
-      logFiles += 1;
+    /**
+     * An hour of the prediction log, once: its files in the database's folder. Lines that are no records are
+     * left out.
+     */
+    async addPredictions(files: readonly string[], hour: number): Promise<void> {
+      if (files.length === 0) return;
+      await database.run(insertPredictions(files, { model, hour }, eventTime));
     },
 
     /** Joins what was added. */
     async join(): Promise<void> {
       // The log is delivered at least once.
       await database.run(`CREATE TABLE known AS SELECT * FROM predictions
-        QUALIFY row_number() OVER (PARTITION BY id ORDER BY hour, file, n) = 1`);
+        QUALIFY row_number() OVER (PARTITION BY id ORDER BY hour, n) = 1`);
       await database.run('DROP TABLE predictions');
       await database.run(matches);
     },

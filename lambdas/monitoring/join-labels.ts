@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
 import { labelJoin } from '../../adapters/duckdb-label-join.ts';
 import type { S3Objects, StoredVersion } from '../../adapters/s3-objects.ts';
+import { sha256 } from '../../core/canonical-json.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { isFeedback, labelsPrefix } from '../../core/monitoring/label-report.ts';
 import { type LabelledHour, labelledLines } from '../../core/monitoring/labelled-predictions.ts';
@@ -18,6 +19,8 @@ type LabelJoin = Awaited<ReturnType<typeof labelJoin>>;
 
 /** The SDK opens 50 connections. */
 const requestsAtOnce = 48;
+const hoursAtOnce = 6;
+const requestsOfHour = requestsAtOnce / hoursAtOnce;
 
 async function readFiles(
   data: S3Objects,
@@ -38,19 +41,40 @@ async function readFiles(
   return files;
 }
 
+/** Brings the log of an hour here; resolves to its files. */
+async function downloadHour(
+  data: S3Objects,
+  database: DuckdbDatabase,
+  prefix: string,
+): Promise<string[]> {
+  const logged = (await data.list(prefix)).filter(({ bytes }) => bytes > 0);
+  const paths: string[] = [];
+  for (let from = 0; from < logged.length; from += requestsOfHour) {
+    const some = logged.slice(from, from + requestsOfHour).map(async ({ key }) => {
+      const path = join(database.folder, `log-${sha256(key)}`);
+      await data.download(key, undefined, path);
+      return path;
+    });
+    paths.push(...(await Promise.all(some)));
+  }
+  return paths;
+}
+
+/** S3 is far away: a window has thousands of small objects, and one after the other would take too long. */
 async function addPredictions(
   data: S3Objects,
   database: DuckdbDatabase,
   joined: LabelJoin,
   { model, hours }: { readonly model: string; readonly hours: readonly LogHour[] },
 ): Promise<void> {
-  const path = join(database.folder, 'log');
-  for (const [hour, name] of hours.entries()) {
-    for (const { key, bytes } of await data.list(logPrefix(model, name))) {
-      if (bytes === 0) continue;
-      await data.download(key, undefined, path);
-      await joined.addPredictions(path, hour);
-      await rm(path);
+  for (let from = 0; from < hours.length; from += hoursAtOnce) {
+    const some = hours.slice(from, from + hoursAtOnce);
+    const found = await Promise.all(
+      some.map((hour) => downloadHour(data, database, logPrefix(model, hour))),
+    );
+    for (const [i, paths] of found.entries()) {
+      await joined.addPredictions(paths, from + i);
+      await Promise.all(paths.map((path) => rm(path)));
     }
   }
 }

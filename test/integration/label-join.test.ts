@@ -29,7 +29,7 @@ const lineOf = ({ id, minute, entity, event }: Made): string =>
     inputs: { seen_at: event === undefined ? null : at(event) },
   });
 
-/** Joins files of the log, the n-th being the n-th hour, with files of labels. */
+/** Joins hours of the log, each in two files, with files of labels. */
 async function joined(log: readonly string[], labels: ReadonlyMap<string, readonly Came[]>) {
   return withDuckdb(async (database) => {
     const tables = await labelJoin(database, 'churn', 'seen_at');
@@ -48,9 +48,14 @@ async function joined(log: readonly string[], labels: ReadonlyMap<string, readon
       names.set(file, name);
     }
     for (const [hour, text] of log.entries()) {
-      const path = join(database.folder, 'log');
-      writeFileSync(path, text);
-      await tables.addPredictions(path, hour);
+      const lines = text.split('\n');
+      const half = Math.ceil(lines.length / 2);
+      const paths = [lines.slice(0, half), lines.slice(half)].map((some, i) => {
+        const path = join(database.folder, `log-${i}`);
+        writeFileSync(path, some.join('\n'));
+        return path;
+      });
+      await tables.addPredictions(paths, hour);
     }
     await tables.join();
     const lines: string[] = [];

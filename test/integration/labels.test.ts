@@ -141,6 +141,31 @@ describe('labels', () => {
     expect((await data.find(labelledDropKey(model, hour)))?.versionId).toBe(before?.versionId);
   });
 
+  it('are joined with a log of many objects, of which several are fetched at a time', async () => {
+    const numbers = Array.from({ length: 30 }, (_, i) => i);
+    for (const n of numbers) {
+      await logged([prediction(n, { predictedAt: minutesAgo(90 + 60 * (n % 10)) })]);
+    }
+    await sent(numbers.map((n) => ({ predictionId: idOf(n), label: n % 2 })));
+    let [open, mostOpen] = [0, 0];
+    const download: S3Objects['download'] = async (...asked) => {
+      open += 1;
+      mostOpen = Math.max(mostOpen, open);
+      try {
+        return await data.download(...asked);
+      } finally {
+        open -= 1;
+      }
+    };
+    expect(await joinLabels({ ...data, download }, definition, now)).toMatchObject({
+      matched: 30,
+      trainingRows: 30,
+      changedHours: 10,
+    });
+    expect(mostOpen).toBeGreaterThan(2);
+    expect(mostOpen).toBeLessThanOrEqual(48);
+  });
+
   it('that contradict each other: the newest is the one', async () => {
     const hour = await logged([prediction(1)]);
     await sent([{ predictionId: idOf(1), label: 1 }], minutesAgo(10));
