@@ -41,6 +41,9 @@ export class StateStack extends Stack {
       environment,
       pages: this.pages,
     }).queue;
+    // Whether a model's Slack imports it changes with model.ts, and an export that is in use cannot go: the
+    // state is deployed before the model that no longer needs it.
+    this.exportValue(this.pages.topicArn);
     const parameters = {
       'data-bucket': this.buckets.data.bucketName,
       'artifacts-bucket': this.buckets.artifacts.bucketName,

@@ -20,6 +20,20 @@ const alarmsOf = (template: Template): Record<string, unknown>[] =>
     ({ Properties }) => Properties,
   );
 
+describe('what a model imports', () => {
+  const exportsFor = (monitoring: object): string[] => {
+    const models = [defineModel(aModelDefinition({ monitoring }))];
+    const app = slipwayApp(environmentOnAws('dev'), models, undefined);
+    const template = Template.fromStack(app.node.findChild('Slipway-dev-State') as Stack);
+    return Object.keys(template.findOutputs('*'));
+  };
+
+  it('is exported whether its channel in Slack comes or goes: an export in use cannot be removed', () => {
+    const without = exportsFor({});
+    expect(without.sort()).toEqual(exportsFor({ slackWebhookParameter: '/slack/churn' }).sort());
+  });
+});
+
 describe('what could not be handled', () => {
   const [queueId = ''] = Object.keys(state.findResources('AWS::SQS::Queue'));
 
