@@ -310,7 +310,7 @@ describe('slipway', () => {
   });
 
   it('was never refused what it asked AWS for, and asked for nothing that no policy grants', async () => {
-    const roles = await rolesInUse(`http://127.0.0.1:${port}`, s3.config);
+    const roles = await rolesInUse(cloud.endpoint, cloud);
     const calls = roles.flatMap((role) => role.calls);
     expect(roles.length).toBeGreaterThan(15);
     expect(calls.length).toBeGreaterThan(50);
@@ -319,7 +319,7 @@ describe('slipway', () => {
   });
 
   it('has no right that it never asks for, but with a reason', async () => {
-    const roles = await rolesInUse(`http://127.0.0.1:${port}`, s3.config);
+    const roles = await rolesInUse(cloud.endpoint, cloud);
     const unused = unusedGrants(roles);
     expect(unused.length).toBeGreaterThan(0);
     expect(unexplained(unused)).toEqual([]);
