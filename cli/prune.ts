@@ -1,4 +1,5 @@
-// The stacks of models that are no longer there: what goes with them, what stays, and their end.
+// The stacks of models that are no longer there, and of the cache that no model asks for any more: what goes
+// with them, what stays, and their end.
 import {
   CloudFormationClient,
   DeleteStackCommand,
@@ -8,29 +9,32 @@ import {
   paginateListStackResources,
   waitUntilStackDeleteComplete,
 } from '@aws-sdk/client-cloudformation';
-import { modelStackName, modelStackPrefix } from '../core/model/stack-names.ts';
+import type { ModelDefinition } from '../core/model/define-model.ts';
+import { modelStackName, modelStackPrefix, networkStackName } from '../core/model/stack-names.ts';
 import { CommandError } from './command-error.ts';
 
-export interface RemovedModel {
-  /** Undefined where the stack says nothing of its model. */
+export interface RemovedStack {
+  /** Undefined where the stack says nothing of its model, or has none. */
   readonly model: string | undefined;
   readonly stack: string;
   readonly status: string;
   /** Type of resource → how many are destroyed. */
   readonly destroyed: Readonly<Record<string, number>>;
-  /** Stacks that still use something of it. */
+  /** Stacks that stay and still use something of it. */
   readonly usedBy: readonly string[];
 }
 
 const longestDeletionSeconds = 3_600;
 
-async function modelStacks(client: CloudFormationClient, environment: string) {
+async function removableStacks(client: CloudFormationClient, environment: string) {
   const found = [];
   for await (const { Stacks = [] } of paginateDescribeStacks({ client }, {})) {
     found.push(
       ...Stacks.filter(
         ({ StackName, StackStatus }) =>
-          StackName?.startsWith(modelStackPrefix(environment)) && StackStatus !== 'DELETE_COMPLETE',
+          (StackName?.startsWith(modelStackPrefix(environment)) ||
+            StackName === networkStackName(environment)) &&
+          StackStatus !== 'DELETE_COMPLETE',
       ),
     );
   }
@@ -72,15 +76,23 @@ async function importersOf(client: CloudFormationClient, stackId: string): Promi
   return [...new Set(importers.flat())].sort();
 }
 
-/** The deployed models that are not among those there are. */
-export async function removedModels(
+/**
+ * The deployed stacks that the models there are do not need any more, in the order in which they can go: the
+ * models' before the network that they lie in.
+ */
+export async function removedStacks(
   environment: string,
-  models: readonly string[],
+  models: readonly Pick<ModelDefinition, 'name' | 'serving'>[],
   client = new CloudFormationClient(),
-): Promise<RemovedModel[]> {
-  const kept = new Set(models.map((model) => modelStackName(environment, model)));
-  const stacks = await modelStacks(client, environment);
-  const removed = stacks.filter(({ StackName = '' }) => !kept.has(StackName));
+): Promise<RemovedStack[]> {
+  const network = networkStackName(environment);
+  const kept = new Set(models.map(({ name }) => modelStackName(environment, name)));
+  if (models.some(({ serving }) => serving.cache)) kept.add(network);
+  const stacks = await removableStacks(client, environment);
+  const removed = stacks
+    .filter(({ StackName = '' }) => !kept.has(StackName))
+    .sort((a, b) => Number(a.StackName === network) - Number(b.StackName === network));
+  const going = new Set(removed.map(({ StackName }) => StackName));
   return Promise.all(
     removed.map(async ({ StackName = '', StackId = '', StackStatus = '' }) => {
       const resources = await resourcesOf(client, StackName);
@@ -94,7 +106,7 @@ export async function removedModels(
         stack: StackName,
         status: StackStatus,
         destroyed: Object.fromEntries([...types].map(([type, same]) => [type, same.length])),
-        usedBy: await importersOf(client, StackId),
+        usedBy: (await importersOf(client, StackId)).filter((stack) => !going.has(stack)),
       };
     }),
   );
@@ -104,7 +116,7 @@ export async function removedModels(
  * CloudFormation refuses to delete what another stack imports, after it has tried.
  * @throws CommandError naming the stacks to deploy first.
  */
-export function refuseUsedStacks(environment: string, removed: readonly RemovedModel[]): void {
+export function refuseUsedStacks(environment: string, removed: readonly RemovedStack[]): void {
   const used = removed.filter(({ usedBy }) => usedBy.length > 0);
   if (used.length === 0) return;
   const importers = [...new Set(used.flatMap(({ usedBy }) => usedBy))].sort().join(' ');

@@ -4,14 +4,14 @@ import { readModels } from '../../config/models.ts';
 import { type Common, deployedCommand } from '../command.ts';
 import { usageError } from '../command-error.ts';
 import { pointAt } from '../deployment.ts';
-import { destroyStack, type RemovedModel, refuseUsedStacks, removedModels } from '../prune.ts';
+import { destroyStack, type RemovedStack, refuseUsedStacks, removedStacks } from '../prune.ts';
 import { processTerminal, styled, withProgress } from '../terminal.ts';
 
 interface Options extends Common {
   readonly yes: boolean;
 }
 
-function described({ model, stack, destroyed }: RemovedModel): string[] {
+function described({ model, stack, destroyed }: RemovedStack): string[] {
   const parts = Object.entries(destroyed).map(
     ([type, count]) => `${count} ${type.replace('AWS::', '')}`,
   );
@@ -44,7 +44,8 @@ async function agreed(count: number): Promise<boolean> {
 export const pruneCommand = (): Command =>
   deployedCommand({
     usage: 'prune',
-    description: 'destroy the stacks of models whose folder is gone; their data and versions stay',
+    description:
+      'destroy the stacks of models whose folder is gone, and of a cache that no model asks for; data and versions stay',
     examples: ['slipway prune --env dev', 'slipway prune --env prod --yes --json'],
   })
     .option('--yes', 'do not ask', false)
@@ -52,8 +53,7 @@ export const pruneCommand = (): Command =>
       const { env } = options;
       pointAt(options);
       const terminal = processTerminal(options.json);
-      const models = (await readModels(process.env)).map(({ name }) => name);
-      const removed = await removedModels(env, models);
+      const removed = await removedStacks(env, await readModels(process.env));
       if (removed.length === 0) {
         terminal.result({ destroyed: [] }, [
           `every deployed model of '${env}' has its folder; there is nothing to destroy`,

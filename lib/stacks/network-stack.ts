@@ -2,6 +2,7 @@ import { type App, Fn, Stack, type StackProps } from 'aws-cdk-lib';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { networkStackName } from '../../core/model/stack-names.ts';
 import { CacheNetwork } from '../inference/cache-network.ts';
 import { SharedCache, type SharedCacheAccess } from '../inference/shared-cache.ts';
 import { waive } from '../runtime/waivers.ts';
@@ -58,7 +59,7 @@ export function sharedCaches(
     const { host, port } = cache;
     return (model) => (isAsking(model) ? { host, port } : undefined);
   }
-  const network = new NetworkStack(app, `Slipway-${name}-Network`, {
+  const network = new NetworkStack(app, networkStackName(name), {
     ...shared,
     models: asking,
     zones: cache.availabilityZones,

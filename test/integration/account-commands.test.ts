@@ -216,6 +216,32 @@ describe('slipway prune', () => {
     ).rejects.toMatchObject({ name: 'ParameterNotFound' });
   });
 
+  it('destroys the network of a cache once no model asks for one, after the last model in it', async () => {
+    const network = {
+      Resources: {
+        Subnet: { Type: 'AWS::SQS::Queue', Properties: { SqsManagedSseEnabled: true } },
+      },
+      Outputs: { Subnet: { Value: 'subnet', Export: { Name: 'subnet-of-cache' } } },
+    };
+    const inside = modelStack('cached-churn');
+    inside.Resources.Parameter.Properties.Value = { 'Fn::ImportValue': 'subnet-of-cache' } as never;
+    await create('Slipway-local-Network', network);
+    await create('Slipway-local-Model-CachedChurn', inside);
+    writeModel('churn', { serving: { target: 'lambda', cache: { ttlSeconds: 60 } } });
+    const wanted = await command('prune', '--yes', '--json');
+    expect(wanted.code, wanted.stderr).toBe(0);
+    const destroyed = ({ stdout }: typeof wanted) =>
+      JSON.parse(stdout).destroyed.map(({ stack }: { stack: string }) => stack);
+    expect(destroyed(wanted)).toEqual(['Slipway-local-Model-CachedChurn']);
+    await create('Slipway-local-Model-CachedChurn', inside);
+    writeModel('churn');
+    expect(destroyed(await command('prune', '--yes', '--json'))).toEqual([
+      'Slipway-local-Model-CachedChurn',
+      'Slipway-local-Network',
+    ]);
+    expect(await stackNames()).toEqual(['Slipway-local-Api', 'Slipway-local-Model-Churn']);
+  });
+
   it('has nothing to do the second time', async () => {
     const { code, stdout } = await command('prune', '--yes', '--json');
     expect(code).toBe(0);
