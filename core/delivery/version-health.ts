@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RetrainingAlarm } from '../model/retraining-section.ts';
 import { type LivePeriod, livePeriods } from './ledger.ts';
 import type { LedgerEntry } from './ledger-entry.ts';
 
@@ -10,6 +11,10 @@ export const HealthRecord = z.strictObject({
   answered: z.boolean(),
   healthy: z.boolean(),
   reason: z.string().describe('why it is healthy or not, for people'),
+  alarms: z
+    .array(RetrainingAlarm)
+    .optional()
+    .describe('which alarms are about what the check found'),
   at: Instant.describe('when the check saw that the version was live; ISO 8601, UTC'),
 });
 export type HealthRecord = z.infer<typeof HealthRecord>;
@@ -45,6 +50,21 @@ export function noteHealth(
     answered: (before?.answered ?? false) || record.answered,
     records: [...records.slice(1 - recordsKept), record] as VersionHealth['records'],
   };
+}
+
+/**
+ * The alarms that every record there is kept of is about, once there are as many as are kept. CloudWatch tells
+ * of a change of state alone: an alarm that a new version does not end is told no second time.
+ */
+export function lastingAlarms(
+  health: VersionHealth | undefined,
+): { readonly alarm: RetrainingAlarm; readonly since: string }[] {
+  const { records } = health ?? { records: [] };
+  const [first] = records;
+  if (!first || records.length < recordsKept) return [];
+  return RetrainingAlarm.options
+    .filter((alarm) => records.every(({ alarms }) => alarms?.includes(alarm)))
+    .map((alarm) => ({ alarm, since: first.at }));
 }
 
 /** The last record that was made while the version answered. */

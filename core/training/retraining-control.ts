@@ -3,6 +3,7 @@ import type { Run, RunTrigger } from '../registry/records.ts';
 import { costUsd } from './instance-prices.ts';
 import {
   alarmHeard,
+  alarmsLast,
   type LiveVersion,
   type PlannedRun,
   type PlannedTraining,
@@ -39,6 +40,10 @@ export interface RetrainingControl {
   /** The version that answers; undefined where none does. */
   live(): Promise<LiveVersion | undefined>;
   findRun(runId: string): Promise<Run | undefined>;
+  /** Alarms that all checks of a version for long are about, and since when. */
+  lastingAlarms(
+    version: number,
+  ): Promise<readonly { readonly alarm: RetrainingAlarm; readonly since: string }[]>;
   /** Tells people of wishes that have been refused for long: what is wanted, and what it waits for. */
   tellRefused(wanted: readonly string[], reasons: readonly string[]): Promise<void>;
 }
@@ -94,12 +99,16 @@ export async function hearAlarm(
   return startWanted(retraining, runId, { kind: 'alarm', by: event.alarm });
 }
 
-/** Looks at the kept wishes again, and at the age of what is live. */
+/** Looks at the kept wishes again, at the age of what is live, and at alarms that it did not end. */
 export async function lookAgain(retraining: RetrainingControl, runId: string): Promise<WishAnswer> {
   const { control, policy } = retraining;
   await reconcile(retraining);
   const live = await retraining.live();
-  await change(retraining, (state) => ({ state: timePassed(policy, state, live, control.now()) }));
+  const lasting = live ? await retraining.lastingAlarms(live.version) : [];
+  await change(retraining, (before) => {
+    const state = timePassed(policy, before, live, control.now());
+    return { state: live ? alarmsLast(policy, state, live, lasting) : state };
+  });
   return startWanted(retraining, runId, { kind: 'schedule', by: 'retraining policy' });
 }
 

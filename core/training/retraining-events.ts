@@ -34,16 +34,43 @@ function wish(
 export function alarmHeard(
   policy: RetrainingPolicy,
   state: RetrainingState,
-  { alarm, since }: { readonly alarm: RetrainingAlarm; readonly since: string },
+  { alarm, since }: HeardAlarm,
 ): RetrainingState {
   if (!policy.alarms.includes(alarm) || state.heard[alarm] === since) return state;
+  return alarmWish({ ...state, heard: { ...state.heard, [alarm]: since } }, { alarm, since });
+}
+
+interface HeardAlarm {
+  readonly alarm: RetrainingAlarm;
+  readonly since: string;
+}
+
+function alarmWish(state: RetrainingState, { alarm, since }: HeardAlarm): RetrainingState {
   const rowsBefore = alarm === 'quality-dropped' ? 0 : (state.collected?.rows ?? 0);
-  const heard = { ...state.heard, [alarm]: since };
-  return wish({ ...state, heard }, { kind: alarm, since, text: alarmTexts[alarm], rowsBefore });
+  return wish(state, { kind: alarm, since, text: alarmTexts[alarm], rowsBefore });
+}
+
+/**
+ * Alarms last though the newest training went live: it ended their wishes and not them, and they go off no
+ * second time.
+ */
+export function alarmsLast(
+  policy: RetrainingPolicy,
+  state: RetrainingState,
+  live: LiveVersion,
+  lasting: readonly HeardAlarm[],
+): RetrainingState {
+  const { lastTraining, retrainWanted } = state;
+  if (lastTraining?.outcome !== 'live' || lastTraining.trainingId !== live.trainingId) return state;
+  return lasting
+    .filter(({ alarm }) => policy.alarms.includes(alarm))
+    .filter(({ alarm }) => !retrainWanted.some(({ kind }) => kind === alarm))
+    .reduce(alarmWish, state);
 }
 
 /** The version that answers. */
 export interface LiveVersion {
+  readonly version: number;
   readonly trainingId: string;
   readonly registeredAt: string;
 }

@@ -5,6 +5,7 @@ import type { DynamodbVersionHealth } from '../../adapters/dynamodb-version-heal
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { RetrainingAlarm } from '../../core/model/retraining-section.ts';
 import { windowCounter } from '../../core/monitoring/count-window.ts';
 import { type DriftReport, driftReportKey } from '../../core/monitoring/drift-report.ts';
 import { judgeDrift } from '../../core/monitoring/judge-drift.ts';
@@ -103,6 +104,16 @@ async function measureCost({ definition, retraining }: DriftPlace, now: Date): P
 /** How far back a check may look and still say something of the version that is live now. */
 const presentMs = 15 * 60_000;
 
+/** The alarms that start a training and are about what the check found; where they cannot, nothing is found. */
+function alarmsOf({ drifted, policy, prediction, quality }: DriftReport): RetrainingAlarm[] {
+  const isAbout: Readonly<Record<RetrainingAlarm, boolean>> = {
+    'features-drifted': drifted.length > 0,
+    'predictions-drifted': (prediction.shape?.psi ?? 0) >= policy.psiThreshold,
+    'quality-dropped': quality.status === 'dropped',
+  };
+  return RetrainingAlarm.options.filter((alarm) => isAbout[alarm]);
+}
+
 /** Notes how the live version serves: a rollback goes to a version that served healthily. */
 async function recordHealth({ health }: DriftPlace, report: DriftReport, seenAt: Date) {
   const { model, version, rows, quality, checkedAt } = report;
@@ -115,6 +126,7 @@ async function recordHealth({ health }: DriftPlace, report: DriftReport, seenAt:
     // Silence is no fault: whether it ever answered is kept beside.
     healthy: !dropped,
     reason: `${counted} in ${report.policy.windowHours} hours; ${quality.text}`,
+    alarms: alarmsOf(report),
     at: seenAt.toISOString(),
   });
 }

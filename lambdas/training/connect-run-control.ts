@@ -3,9 +3,14 @@ import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
 import { dynamodbRunLock } from '../../adapters/dynamodb-run-lock.ts';
+import {
+  type DynamodbVersionHealth,
+  dynamodbVersionHealth,
+} from '../../adapters/dynamodb-version-health.ts';
 import { sagemakerTrainingJobs } from '../../adapters/sagemaker-training-jobs.ts';
 import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
 import { stepfunctionsExecutions } from '../../adapters/stepfunctions-executions.ts';
+import { lastingAlarms } from '../../core/delivery/version-health.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { RunNotFoundError } from '../../core/registry/errors.ts';
 import type { Run } from '../../core/registry/records.ts';
@@ -47,6 +52,7 @@ export interface RetrainingParts extends Omit<RunControl, 'model' | 'ended' | 'r
   readonly definition: ModelDefinition;
   readonly registry: ReturnType<typeof dynamodbRegistry>;
   readonly ledger: ReturnType<typeof dynamodbLedger>;
+  readonly health: Pick<DynamodbVersionHealth, 'find'>;
   readonly store: RetrainingControl['store'];
   readonly jobs: RetrainingControl['jobs'];
   readonly notifications: Notifications;
@@ -54,7 +60,7 @@ export interface RetrainingParts extends Omit<RunControl, 'model' | 'ended' | 'r
 
 /** The one starter of a model and its policy, from their parts. */
 export function retrainingControl(parts: RetrainingParts): RetrainingControl {
-  const { definition, executions, jobs, ledger, locks, registry, store } = parts;
+  const { definition, executions, health, jobs, ledger, locks, registry, store } = parts;
   const model = definition.name;
   const ended = async (runId: string): Promise<void> => {
     const run = await findRun(registry, model, runId);
@@ -68,6 +74,7 @@ export function retrainingControl(parts: RetrainingParts): RetrainingControl {
     pricePerHourUsd: pricePerHourUsd(definition.training) ?? 0,
     live: () => liveVersion(registry, ledger, model),
     findRun: (runId) => findRun(registry, model, runId),
+    lastingAlarms: async (version) => lastingAlarms(await health.find(model, version)),
     tellRefused: (wanted, reasons) =>
       parts.notifications.publish({
         model,
@@ -100,6 +107,7 @@ export function connectRetraining(environment: {
     executions: stepfunctionsExecutions({ stateMachineArn: environment.STATE_MACHINE_ARN }),
     registry: dynamodbRegistry(table),
     ledger: dynamodbLedger(table),
+    health: dynamodbVersionHealth(table),
     store: dynamodbRetrainingState(table),
     jobs: sagemakerTrainingJobs(),
     notifications: snsNotifications({

@@ -54,6 +54,8 @@ export class RetrainingWorld {
   readonly retraining: RetrainingControl;
   /** Of which wishes people were told, and what these wait for. */
   readonly told: string[][] = [];
+  /** Alarms that the checks of the version that is live have been about for long. */
+  lasting: { readonly alarm: RetrainingAlarm; readonly since: string }[] = [];
   rows = 0;
   happened = 0;
   private version: LiveVersion | undefined;
@@ -87,6 +89,8 @@ export class RetrainingWorld {
       pricePerHourUsd,
       live: async () => this.version,
       findRun: async (runId) => this.runs.runs.get(runId),
+      lastingAlarms: async (version) =>
+        version === this.version?.version ? [...this.lasting] : [],
       tellRefused: async (wanted, reasons) => {
         this.told.push([...wanted, ...reasons]);
       },
@@ -271,7 +275,11 @@ export class RetrainingWorld {
     training.outcome = end;
     if (end === 'failed') return this.fail(true);
     if (end === 'live') {
-      this.version = { trainingId: training.trainingId, registeredAt: this.now() };
+      const { trainingId } = training;
+      const version = (this.version?.version ?? 0) + 1;
+      this.version = { version, trainingId, registeredAt: this.now() };
+      // No check has looked at it.
+      this.lasting = [];
     }
     await this.finish(runId, end);
   }

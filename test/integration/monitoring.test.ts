@@ -410,7 +410,10 @@ describe('the scheduled function', () => {
       answered: true,
       healthy: false,
       reason: expect.stringContaining('worse by'),
+      alarms: expect.arrayContaining(['quality-dropped']),
     });
-    expect((await health.find('right', 1))?.records.at(-1)).toMatchObject({ healthy: true });
+    const right = (await health.find('right', 1))?.records.at(-1);
+    expect(right).toMatchObject({ healthy: true });
+    expect(right?.alarms).not.toContain('quality-dropped');
   });
 });

@@ -185,7 +185,7 @@ describe('retraining states in the table', () => retrainingStoreContract(() => s
 const retrainingOf = (model: string): RetrainingControl =>
   retrainingControl({
     definition: defineModel(aModelDefinition({ name: model })),
-    ...{ locks, executions, registry, ledger, store, jobs, notifications },
+    ...{ locks, executions, registry, ledger, health, store, jobs, notifications },
     now: () => new Date().toISOString(),
   });
 

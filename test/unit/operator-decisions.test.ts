@@ -16,7 +16,12 @@ import {
   retire,
   rollBack,
 } from '../../core/delivery/operator-decisions.ts';
-import { noteHealth, type VersionHealth } from '../../core/delivery/version-health.ts';
+import {
+  lastingAlarms,
+  noteHealth,
+  type VersionHealth,
+} from '../../core/delivery/version-health.ts';
+import type { RetrainingAlarm } from '../../core/model/retraining-section.ts';
 
 const model = 'churn';
 const moment = (n: number) => new Date(Date.UTC(2026, 2, 1) + n * 60_000).toISOString();
@@ -375,5 +380,32 @@ describe("a version's health", () => {
     expect(health.answered).toBe(true);
     expect(health.records).toHaveLength(24);
     expect(health.records.at(-1)?.at).toBe(moment(99));
+  });
+
+  it('knows an alarm that lasts: one that every check is about that is kept', () => {
+    const of = { model, version: 1 };
+    const record = (minute: number, alarms?: RetrainingAlarm[]) => ({
+      ...{ answered: true, healthy: true, reason: '', at: moment(minute) },
+      ...(alarms && { alarms }),
+    });
+    const checked = (from: number, to: number, before?: VersionHealth) => {
+      let health = before;
+      for (let minute = from; minute < to; minute += 1) {
+        health = noteHealth(health, of, record(minute, ['features-drifted', 'quality-dropped']));
+      }
+      return health;
+    };
+    expect(lastingAlarms(undefined)).toEqual([]);
+    expect(lastingAlarms(checked(0, 23))).toEqual([]);
+    expect(lastingAlarms(checked(0, 24))).toEqual([
+      { alarm: 'features-drifted', since: moment(0) },
+      { alarm: 'quality-dropped', since: moment(0) },
+    ]);
+    const once = noteHealth(checked(0, 24), of, record(24, ['quality-dropped']));
+    expect(lastingAlarms(once)).toEqual([{ alarm: 'quality-dropped', since: moment(1) }]);
+    expect(lastingAlarms(checked(25, 48, once))).toEqual([
+      { alarm: 'quality-dropped', since: moment(24) },
+    ]);
+    expect(lastingAlarms(noteHealth(checked(0, 24), of, record(24)))).toEqual([]);
   });
 });

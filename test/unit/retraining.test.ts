@@ -297,6 +297,35 @@ describe('a failed training', () => {
   });
 });
 
+describe('an alarm that a new version does not end', () => {
+  it('asks again, though CloudWatch tells of it no second time', async () => {
+    const world = await aLiveModel({ minimumLabelledRows: 100 });
+    await world.alarm('features-drifted');
+    await world.drop(200);
+    await world.settle();
+    expect(world.trainings).toHaveLength(2);
+    expect(await world.look()).toEqual({ outcome: 'waiting', reasons: [] });
+    world.pass(30);
+    world.lasting = [{ alarm: 'features-drifted', since: world.now() }];
+    expect(await world.look()).toMatchObject({ reasons: ['0 of 100 labels'] });
+    expect((await world.state()).retrainWanted).toMatchObject([{ kind: 'features-drifted' }]);
+    world.pass(1);
+    const before = await world.state();
+    await world.look();
+    expect(await world.state()).toEqual(before);
+    await world.drop(150);
+    await world.settle();
+    expect(world.trainings).toHaveLength(3);
+    expect((await world.state()).retrainWanted).toEqual([]);
+  });
+
+  it('is no wish where retraining.alarms does not name it', async () => {
+    const world = await aLiveModel({ alarms: ['quality-dropped'] });
+    world.lasting = [{ alarm: 'features-drifted', since: world.now() }];
+    expect(await world.look()).toEqual({ outcome: 'waiting', reasons: [] });
+  });
+});
+
 describe('a version that is too old', () => {
   it('is replaced when there is something new to train on', async () => {
     const world = await aLiveModel({ maxAgeDays: 90, minimumLabelledRows: 100 });
