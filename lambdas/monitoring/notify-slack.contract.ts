@@ -2,7 +2,6 @@ import { z } from 'zod';
 
 /** Passes what the topics of a model tell on to Slack. */
 export const NotifySlackEnvironment = z.object({
-  MODEL_NAME: z.string(),
   /** Name of the SecureString parameter that holds the webhook's URL. */
   WEBHOOK_PARAMETER: z.string(),
 });

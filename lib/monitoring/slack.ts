@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -21,15 +21,14 @@ export class Slack extends Construct {
 
   constructor(scope: Construct, id: string, props: SlackProps) {
     super(scope, id);
-    const { deadLetters, model, topics, webhookParameter } = props;
+    const { deadLetters, topics, webhookParameter } = props;
     this.notifySlack = new HandlerFunction(this, 'NotifySlack', {
       ...props,
       entry: 'monitoring/notify-slack',
       contract: NotifySlackEnvironment,
-      environment: {
-        MODEL_NAME: model.name,
-        WEBHOOK_PARAMETER: webhookParameter,
-      },
+      // Three attempts of five seconds, and before the last two up to ten that Slack asks for.
+      timeout: Duration.minutes(1),
+      environment: { WEBHOOK_PARAMETER: webhookParameter },
     });
     this.notifySlack.configureAsyncInvoke({
       retryAttempts: 2,

@@ -34,6 +34,16 @@ describe('what a model imports', () => {
   });
 });
 
+describe('the function that tells Slack', () => {
+  it('may wait as long as all attempts and the pauses that Slack asks for take', () => {
+    const stack = modelStack({ monitoring: { slackWebhookParameter: '/slack/churn' } });
+    stack.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: { Variables: { WEBHOOK_PARAMETER: '/slack/churn' } },
+      Timeout: 60,
+    });
+  });
+});
+
 describe('what could not be handled', () => {
   const [queueId = ''] = Object.keys(state.findResources('AWS::SQS::Queue'));
 

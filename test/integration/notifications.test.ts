@@ -72,10 +72,7 @@ async function deployFunction(queueArn: string): Promise<string> {
     Timeout: 30,
     Role,
     Environment: {
-      Variables: {
-        MODEL_NAME: 'flight-delay',
-        WEBHOOK_PARAMETER: parameter,
-      },
+      Variables: { WEBHOOK_PARAMETER: parameter },
     },
   });
   const lambda = new LambdaClient(clientConfig(cloud()));
