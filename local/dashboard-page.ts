@@ -188,6 +188,15 @@ export async function startDashboardPage(options: DashboardPageOptions): Promise
   const shared = { endpoint, region, credentials };
   const clients = { cloudwatch: new CloudWatchClient(shared), lambda: new LambdaClient(shared) };
   const server = createServer((request, response) => {
+    // A page of another site could otherwise read this one under a name that leads here.
+    if (request.headers.host !== `${host}:${request.socket.localPort}`) {
+      send(
+        response,
+        421,
+        page('Elsewhere', 'auto', '<main><p>Ask by the address that was printed.</p></main>'),
+      );
+      return;
+    }
     const url = new URL(request.url ?? '/', `http://${host}`);
     answer(clients, url, response).catch((error: unknown) => {
       const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -8,7 +8,7 @@ export async function takePicture(scene: Scene, file: string): Promise<string | 
   title(scene, '9. The dashboard');
   const { laptop } = scene.deployment;
   if (!laptop) return null;
-  const page = new URL(`?Model=${model}`, laptop.dashboardUrl);
+  const page = new URL(`?model=${model}`, laptop.dashboardUrl);
   const picture = await withProgress(scene, 'taking its picture', () =>
     screenshot(page.href, resolve(file)),
   );

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import {
   CloudWatchClient,
@@ -227,6 +228,20 @@ describe('the page of a dashboard', () => {
       "The widget's function failed",
     );
     expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+  });
+
+  it('answers to the address it printed only, so that no other site can read it', async () => {
+    const { hostname, port } = new URL(page.url);
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = { host: `evil.example:${port}` };
+      request({ hostname, port, headers }, (reply) => {
+        reply.resume();
+        resolve(reply.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(421);
   });
 
   it('says when there is no such dashboard', async () => {
