@@ -129,9 +129,10 @@ async function holds(world: RetrainingWorld, policy: RetrainingPolicy): Promise<
 
 /** Whether a run has to begin now, from what the world saw and not from what the policy remembers. */
 function isDue(world: RetrainingWorld, policy: RetrainingPolicy): boolean {
-  const last = world.trainings.at(-1);
   const seen = Math.max(0, ...world.trainings.map(({ rows }) => rows));
-  const since = last ? (Date.parse(world.now()) - Date.parse(last.startedAt)) / 3_600_000 : 1e9;
+  // The latest beginning, which a clock that was set back does not undo.
+  const began = Math.max(...world.trainings.map(({ startedAt }) => Date.parse(startedAt)));
+  const since = (Date.parse(world.now()) - began) / 3_600_000;
   const month = world.month();
   const spent = world.trainings
     .filter((training) => training.month === month)
@@ -167,9 +168,11 @@ describe('retraining in any history of drops, alarms, ticks, failures, rejection
         const world = new RetrainingWorld(policy);
         for (const happen of happenings) await happen(world);
         await world.settle();
-        const before = world.trainings.length;
-        // A dead run is looked for when it has not been seen for a while.
+        // A dead run, and money that was set aside for one, is looked for at a tick, after a while.
         world.pass(0.9);
+        await world.look();
+        await world.settle();
+        const before = world.trainings.length;
         // Labels arrive for what was asked since the alarm.
         await world.drop(rows);
         const isDueNow = isDue(world, policy) && rows >= policy.minimumLabelledRows;
