@@ -1,24 +1,14 @@
 import type { Command } from 'commander';
+import { newestDriftReport } from '../../adapters/s3-drift-reports.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
-import { type Drift, DriftReport, driftReportPrefix } from '../../core/monitoring/drift-report.ts';
-import { parseDocument } from '../../core/parse-document.ts';
+import type { Drift, DriftReport } from '../../core/monitoring/drift-report.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError } from '../command-error.ts';
 import { columns, styled } from '../terminal.ts';
 
-/** The newest report, because their names ascend with time; undefined before the first. */
-export async function newestReport(
-  data: S3Objects,
-  model: string,
-): Promise<DriftReport | undefined> {
-  const reports = await data.list(driftReportPrefix(model));
-  const key = reports.findLast((object) => object.key.endsWith('.json'))?.key;
-  return key === undefined ? undefined : parseDocument(DriftReport, await data.getJson(key), key);
-}
-
 /** @throws CommandError before the first. */
 async function lastReport(data: S3Objects, model: string): Promise<DriftReport> {
-  const report = await newestReport(data, model);
+  const report = await newestDriftReport(data, model, new Date());
   if (report) return report;
   throw new CommandError(
     `there is no drift report of ${model} yet: the first comes with the first check after a version with a profile is live`,

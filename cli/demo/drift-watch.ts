@@ -1,5 +1,5 @@
+import { newestDriftReport } from '../../adapters/s3-drift-reports.ts';
 import type { DriftReport } from '../../core/monitoring/drift-report.ts';
-import { newestReport } from '../commands/drift.ts';
 import { waitFor } from './alarms.ts';
 import { model, type Scene } from './scene.ts';
 
@@ -12,7 +12,7 @@ export function reportThat(
   return waitFor<DriftReport>(scene, {
     what,
     async ask() {
-      const report = await newestReport(scene.deployment.data, model);
+      const report = await newestDriftReport(scene.deployment.data, model, new Date());
       if (!report) return { meanwhile: 'there is no report yet' };
       if (holds(report)) return { found: report };
       const { checkedAt, rows, status, quality } = report;

@@ -36,8 +36,9 @@ export const Verdict = z.strictObject({
 });
 export type Verdict = z.infer<typeof Verdict>;
 
+export const verdictPrefix = (model: string): string => `reports/${model}/gate/`;
 export const verdictKey = (model: string, runId: string): string =>
-  `reports/${model}/gate/${runId}.json`;
+  `${verdictPrefix(model)}${runId}.json`;
 
 type Facts = Omit<Verdict, 'text' | 'outcome'>;
 

@@ -23,6 +23,7 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { driftReportPrefix } from '../../core/monitoring/drift-report.ts';
+import { verdictPrefix } from '../../core/training/verdict.ts';
 import { PredictMetrics } from '../../lambdas/inference/predict.contract.ts';
 import { CheckMetrics } from '../../lambdas/monitoring/check-drift.contract.ts';
 import { ShowReportEnvironment } from '../../lambdas/monitoring/show-report.contract.ts';
@@ -102,7 +103,7 @@ export class Dashboard extends Construct {
       contract: ShowReportEnvironment,
       environment: { DATA_BUCKET: data.bucketName, MODELS: JSON.stringify(names) },
     });
-    const shown = names.flatMap((name) => [driftReportPrefix(name), `reports/${name}/gate/`]);
+    const shown = names.flatMap((name) => [driftReportPrefix(name), verdictPrefix(name)]);
     grantListing(showReport, data, shown);
     grantObjects(showReport, data, ['read'], shown);
     return showReport;

@@ -8,6 +8,7 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { verdictPrefix } from '../../core/training/verdict.ts';
 import { explainWildcard } from './waivers.ts';
 
 /** What every construct of one model's stack is given. */
@@ -114,7 +115,7 @@ export function grantRegistry(
 
 /** Lets a function write what the gate said, once. */
 export function grantVerdicts(grantee: IGrantable, { data, model }: ModelContext): void {
-  const verdicts = [`reports/${model.name}/gate/`];
+  const verdicts = [verdictPrefix(model.name)];
   grantListing(grantee, data, verdicts);
   grantObjects(grantee, data, ['read', 'write'], verdicts);
 }
