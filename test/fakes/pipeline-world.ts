@@ -5,6 +5,7 @@ import {
   releaseRun,
   requestRun,
 } from '../../core/training/run-control.ts';
+import { Mortality } from './mortality.ts';
 import { memoryExecutions, memoryRunLocks, memoryRuns } from './run-control.ts';
 
 export const model = 'churn';
@@ -17,11 +18,6 @@ interface Drop {
 }
 
 type Progress = 'quiet' | 'settled' | 'snapshot' | 'ending';
-
-/** The process died before a call: what it had done stays, nothing after it happens. */
-class Killed extends Error {
-  override readonly name = 'Killed';
-}
 
 /**
  * A pipeline around the real run control: executions that poll, take snapshots and end, functions that
@@ -40,13 +36,13 @@ export class PipelineWorld {
   private readonly progress = new Map<string, Progress>();
   private clock = Date.UTC(2026, 2, 1);
   private names = 0;
-  private callsLeft = Number.POSITIVE_INFINITY;
+  private readonly mortality = new Mortality();
 
   readonly control: RunControl = {
     model,
-    locks: this.mortal(this.locks),
-    executions: { ...this.mortal(this.executions.port), arnOf: this.executions.port.arnOf },
-    runs: this.mortal(this.runs.port),
+    locks: this.mortality.port(this.locks),
+    executions: { ...this.mortality.port(this.executions.port), arnOf: this.executions.port.arnOf },
+    runs: this.mortality.port(this.runs.port),
     now: () => new Date(this.clock).toISOString(),
     ended: async () => {},
   };
@@ -57,28 +53,8 @@ export class PipelineWorld {
 
   /** A function that is killed is invoked again later, as Lambda and EventBridge do. */
   private async deliver(event: () => Promise<void>, callsUntilKilled?: number): Promise<void> {
-    this.callsLeft = callsUntilKilled ?? Number.POSITIVE_INFINITY;
-    try {
-      await event();
-      this.delivered.push(event);
-    } catch (error) {
-      if (!(error instanceof Killed)) throw error;
-      this.undelivered.push(event);
-    } finally {
-      this.callsLeft = Number.POSITIVE_INFINITY;
-    }
-  }
-
-  private mortal<Port extends object>(port: Port): Port {
-    const calls = Object.entries(port).map(([name, call]) => [
-      name,
-      async (...args: unknown[]) => {
-        this.callsLeft -= 1;
-        if (this.callsLeft < 0) throw new Killed();
-        return call(...args);
-      },
-    ]);
-    return Object.fromEntries(calls) as Port;
+    const lived = await this.mortality.run(event, callsUntilKilled);
+    (lived ? this.delivered : this.undelivered).push(event);
   }
 
   async drop(settled: boolean, callsUntilKilled?: number): Promise<void> {
@@ -112,18 +88,11 @@ export class PipelineWorld {
   }
 
   /** One step of an execution; a step that is killed is tried again at the next. */
-  async step(which: number, callsUntilKilled = Number.POSITIVE_INFINITY): Promise<void> {
+  async step(which: number, callsUntilKilled?: number): Promise<void> {
     const running = this.executions.running();
     const runId = running[which % Math.max(1, running.length)];
     if (runId === undefined) return;
-    this.callsLeft = callsUntilKilled;
-    try {
-      await this.advance(runId);
-    } catch (error) {
-      if (!(error instanceof Killed)) throw error;
-    } finally {
-      this.callsLeft = Number.POSITIVE_INFINITY;
-    }
+    await this.mortality.run(() => this.advance(runId), callsUntilKilled);
   }
 
   private async advance(runId: string): Promise<void> {

@@ -12,6 +12,7 @@ import type { LiveVersion } from '../../core/training/retraining-events.ts';
 import type { RetrainingPolicy } from '../../core/training/retraining-policy.ts';
 import { emptyState, type RetrainingState } from '../../core/training/retraining-state.ts';
 import { awaitQuiet, endRun, releaseRun, requestRun } from '../../core/training/run-control.ts';
+import { Mortality } from './mortality.ts';
 import { memoryRetrainingStates, memoryTrainingJobs } from './retraining.ts';
 import { memoryExecutions, memoryRunLocks, memoryRuns } from './run-control.ts';
 
@@ -32,11 +33,6 @@ interface Training {
 }
 
 type Progress = 'quiet' | 'settled' | 'snapshot' | 'training' | 'ending';
-
-/** The process died before a call: what it had done stays, nothing after it happens. */
-class Killed extends Error {
-  override readonly name = 'Killed';
-}
 
 /**
  * A model whose data grows, whose alarms go off and whose trainings end well or badly, around the real lock
@@ -63,7 +59,7 @@ export class RetrainingWorld {
   private clock = Date.UTC(2026, 2, 31, 22);
   private latestMonth = '';
   private names = 0;
-  private callsLeft = Number.POSITIVE_INFINITY;
+  private readonly mortality = new Mortality();
   private readonly progress = new Map<string, Progress>();
   private readonly snapshots = new Map<string, number>();
   private readonly undelivered: (() => Promise<unknown>)[] = [];
@@ -72,9 +68,12 @@ export class RetrainingWorld {
   constructor(policy: RetrainingPolicy) {
     const control = {
       model,
-      locks: this.mortal(this.locks),
-      executions: { ...this.mortal(this.executions.port), arnOf: this.executions.port.arnOf },
-      runs: this.mortal(this.runs.port),
+      locks: this.mortality.port(this.locks),
+      executions: {
+        ...this.mortality.port(this.executions.port),
+        arnOf: this.executions.port.arnOf,
+      },
+      runs: this.mortality.port(this.runs.port),
       now: () => this.now(),
       ended: async (runId: string) => {
         const run = this.runs.runs.get(runId);
@@ -83,7 +82,7 @@ export class RetrainingWorld {
     };
     this.retraining = {
       control,
-      store: this.mortal(this.states),
+      store: this.mortality.port(this.states),
       policy,
       jobs: this.jobs.port,
       pricePerHourUsd,
@@ -120,18 +119,6 @@ export class RetrainingWorld {
     this.clock += hours * 3_600_000;
   }
 
-  private mortal<Port extends object>(port: Port): Port {
-    const calls = Object.entries(port).map(([name, call]) => [
-      name,
-      async (...args: unknown[]) => {
-        this.callsLeft -= 1;
-        if (this.callsLeft < 0) throw new Killed();
-        return call(...args);
-      },
-    ]);
-    return Object.fromEntries(calls) as Port;
-  }
-
   private newRunId(): string {
     this.names += 1;
     return `${model}-run-${this.names}`;
@@ -144,16 +131,9 @@ export class RetrainingWorld {
     again = true,
   ): Promise<Result | undefined> {
     this.happened += 1;
-    this.callsLeft = callsUntilKilled ?? Number.POSITIVE_INFINITY;
-    try {
-      return await event();
-    } catch (error) {
-      if (!(error instanceof Killed)) throw error;
-      if (again) this.undelivered.push(event);
-      return undefined;
-    } finally {
-      this.callsLeft = Number.POSITIVE_INFINITY;
-    }
+    const lived = await this.mortality.run(event, callsUntilKilled);
+    if (!lived && again) this.undelivered.push(event);
+    return lived?.result;
   }
 
   async drop(rows: number, kind: 'drop' | 'person' = 'drop', killed?: number): Promise<void> {
