@@ -17,6 +17,7 @@ import {
 import { PredictionFaultError, predict } from '../../core/inference/predict.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { quantile } from '../../core/training/compare-versions.ts';
+import { prefixIn } from '../training/unusable-candidate.ts';
 import type { MeasureCandidateEvent } from './measure-candidate.contract.ts';
 
 export interface MeasuringPlace {
@@ -46,9 +47,7 @@ const isCandidates = (error: unknown): error is Error =>
 
 async function load(place: MeasuringPlace, event: Event) {
   const { artifacts, createSession, data, model } = place;
-  const prefix = event.modelArtifacts
-    .slice(`s3://${artifacts.bucket}/`.length)
-    .replace(/\/*$/, '/');
+  const prefix = prefixIn(artifacts.bucket, event.modelArtifacts);
   const sources: Record<Artifact, () => Promise<Uint8Array>> = {
     'model.onnx': () => artifacts.get(`${prefix}model.onnx`),
     'parity.json': () => artifacts.get(`${prefix}parity.json`),
@@ -119,7 +118,8 @@ async function measure(
 /**
  * Loads a candidate as the endpoint does and has it answer rows of the holdout. This runs with the memory,
  * the processor and the runtime of the function that would serve it.
- * @throws UnfitGraphError, InvalidDocumentError when it has not the form of a model.
+ * @throws UnfitGraphError, InvalidDocumentError when it has not the form of a model; UnusableCandidateError
+ * when it lies elsewhere.
  */
 export async function measureCandidate(
   place: MeasuringPlace,

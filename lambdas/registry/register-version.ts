@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
+import { keyPrefix } from '../../adapters/s3-uri.ts';
 import { SnapshotManifest } from '../../core/datasets/snapshot.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { Signature } from '../../core/inference/signature.ts';
@@ -71,11 +72,9 @@ export async function registerVersion(place: RegistrationPlace, event: Event): P
 
 /** The key prefix of a job's model, ending in a slash; SageMaker reports it as a URI. */
 function jobPrefix(bucket: string, uri: string, model: string): string {
-  const start = `s3://${bucket}/`;
-  if (!uri.startsWith(start)) {
-    throw new LineageIncompleteError(model, [`artifacts: ${uri} does not lie in ${start}`]);
-  }
-  return `${uri.slice(start.length).replace(/\/+$/, '')}/`;
+  const prefix = keyPrefix(bucket, uri);
+  if (prefix !== undefined) return prefix;
+  throw new LineageIncompleteError(model, [`artifacts: ${uri} does not lie in s3://${bucket}/`]);
 }
 
 /** A document in a bucket; undefined where there is none. */

@@ -32,23 +32,10 @@ import type {
   EvaluateCandidateResult,
 } from './evaluate-candidate.contract.ts';
 import { type ChangesPlace, gatherChanges } from './gather-changes.ts';
-
-/** What the pipeline handed over cannot be evaluated at all; the run fails. */
-export class UnusableCandidateError extends Error {
-  override readonly name = 'UnusableCandidateError';
-}
+import { prefixIn, UnusableCandidateError } from './unusable-candidate.ts';
 
 export type EvaluationPlace = ProductionPlace & ChangesPlace;
 type Event = z.infer<typeof EvaluateCandidateEvent>;
-
-/** The key prefix, ending in a slash, of an S3 URI that must lie in the bucket. */
-function prefixIn(bucket: string, uri: string): string {
-  const start = `s3://${bucket}/`;
-  if (!uri.startsWith(start)) {
-    throw new UnusableCandidateError(`${uri} does not lie in ${start}; pass a URI of that bucket`);
-  }
-  return `${uri.slice(start.length).replace(/\/+$/, '')}/`;
-}
 
 /** Downloads tables to where the database can read them. */
 const downloadTables = (
