@@ -8,7 +8,7 @@ import { paginateListServiceQuotas, ServiceQuotasClient } from '@aws-sdk/client-
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import type { ModelDefinition } from '../core/model/define-model.ts';
-import { deviceOf } from '../core/model/platform-sections.ts';
+import { deviceOf } from '../core/model/training-section.ts';
 import { cdk } from './cdk.ts';
 import { describeError } from './command-error.ts';
 import { type IdlePrice, idlePrice, type PricedTemplate } from './idle-price.ts';

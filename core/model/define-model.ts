@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { hashOf } from '../canonical-json.ts';
 import { parseDocument } from '../parse-document.ts';
 import { DataSection } from './data-section.ts';
+import { DeliverySection } from './delivery-section.ts';
 import { EvaluationSection } from './evaluation-section.ts';
 import { FeaturesSection } from './features-section.ts';
 import { MonitoringSection } from './monitoring-section.ts';
-import { DeliverySection, ServingSection, TrainingSection } from './platform-sections.ts';
 import { checkReferences } from './references.ts';
 import { RetrainingSection } from './retraining-section.ts';
+import { ServingSection } from './serving-section.ts';
+import { TrainingSection } from './training-section.ts';
 
 /**
  * What a user writes in models/<name>/model.ts: one plain, serialisable object. Unknown keys and

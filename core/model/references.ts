@@ -3,8 +3,8 @@ import { pricedInstanceTypes, pricePerHourUsd, worstCaseUsd } from '../training/
 import type { ColumnType, DataSection } from './data-section.ts';
 import { type EvaluationSection, type Holdout, metricsOfTask } from './evaluation-section.ts';
 import type { DeclaredFeature, FeaturesSection } from './features-section.ts';
-import type { TrainingSection } from './platform-sections.ts';
 import type { RetrainingSection } from './retraining-section.ts';
+import type { TrainingSection } from './training-section.ts';
 
 interface Sections {
   data: DataSection;

@@ -1,4 +1,4 @@
-import type { TrainingSection } from '../model/platform-sections.ts';
+import type { TrainingSection } from '../model/training-section.ts';
 
 /**
  * On-demand list prices of SageMaker training in us-east-1, USD an hour, as of 2025

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { hashOf } from '../canonical-json.ts';
 import type { LedgerEntry } from '../delivery/ledger-entry.ts';
 import { type ModelDefinition, modelHash } from '../model/define-model.ts';
-import type { Device } from '../model/platform-sections.ts';
+import type { Device } from '../model/training-section.ts';
 import type { TrainingRecord } from '../registry/records.ts';
 
 /** What makes a training the same training: its version is found again instead of trained again. */

@@ -1,6 +1,6 @@
 import { existsSync, globSync } from 'node:fs';
 import { RegionInfo } from 'aws-cdk-lib/region-info';
-import { type Device, deviceOf } from '../../core/model/platform-sections.ts';
+import { type Device, deviceOf } from '../../core/model/training-section.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
 
 /** Where a trainer runs, as an environment says it. */
