@@ -1,41 +1,23 @@
-import { GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
-import { ModelVersionNotFoundError, RunNotFoundError } from '../core/registry/errors.ts';
+import { ModelVersionNotFoundError } from '../core/registry/errors.ts';
 import {
   Dataset,
   LineageEdge,
   type LineageNode,
   ModelVersion,
-  Run,
-  type RunOutcome,
   TrainingRecord,
 } from '../core/registry/records.ts';
+import { registration, reservation } from './dynamodb-registration.ts';
+import { modelPk, nodePk, trainingKey, versionKey } from './dynamodb-registry-keys.ts';
+import { runRecords } from './dynamodb-runs.ts';
 import {
   backOff,
   conditionMet,
   type DynamodbTable,
   dynamodbTable,
   type TableOptions,
-  type TransactItems,
 } from './dynamodb-table.ts';
-
-export interface FinishedRun {
-  readonly status: 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
-  readonly finishedAt: string;
-  readonly outcome?: RunOutcome | undefined;
-  readonly reasons?: readonly string[] | undefined;
-  readonly version?: number | undefined;
-  readonly trainingId?: string | undefined;
-}
-
-const modelPk = (model: string) => `MODEL#${model}`;
-const runKey = (model: string, runId: string) => ({ pk: modelPk(model), sk: `RUN#${runId}` });
-const versionKey = (model: string, version: number) => ({
-  pk: modelPk(model),
-  sk: `VERSION#${String(version).padStart(6, '0')}`,
-});
-const trainingKey = (model: string, id: string) => ({ pk: modelPk(model), sk: `TRAINING#${id}` });
-const nodePk = (model: string, { type, id }: LineageNode) => `NODE#${model}#${type}#${id}`;
 
 const reserveAttempts = 20;
 
@@ -49,106 +31,6 @@ export function dynamodbRegistry(options: TableOptions) {
   return { ...runRecords(table), ...versionRecords(table), ...datasetRecords(table) };
 }
 export type DynamodbRegistry = ReturnType<typeof dynamodbRegistry>;
-
-function runRecords(table: DynamodbTable) {
-  const { client, name: TableName } = table;
-
-  /** Sets attributes of a run's record; false where there is no record, or none of the status. */
-  const update = (
-    model: string,
-    runId: string,
-    changes: Partial<Run>,
-    onlyIf?: { readonly status: Run['status'] },
-  ): Promise<boolean> => {
-    const set = nestedSet(changes);
-    return conditionMet(
-      client.send(
-        new UpdateCommand({
-          TableName,
-          Key: runKey(model, runId),
-          UpdateExpression: set.expression,
-          ConditionExpression: onlyIf ? '#document.#status = :onlyIf' : 'attribute_exists(pk)',
-          ExpressionAttributeNames: { ...set.names, ...(onlyIf && { '#status': 'status' }) },
-          ExpressionAttributeValues: { ...set.values, ...(onlyIf && { ':onlyIf': onlyIf.status }) },
-        }),
-      ),
-    );
-  };
-
-  const getRun = async (model: string, runId: string): Promise<Run> => {
-    const run = await table.get(runKey(model, runId), Run, `run ${runId}`);
-    if (!run) throw new RunNotFoundError(model, runId);
-    return run;
-  };
-
-  return {
-    /** Records that a run begins; keeps what is there, whatever has become of it since. */
-    async putRun(run: Run): Promise<void> {
-      await conditionMet(
-        client.send(
-          new PutCommand({
-            TableName,
-            Item: { ...runKey(run.model, run.runId), document: run },
-            ConditionExpression: 'attribute_not_exists(pk)',
-          }),
-        ),
-      );
-    },
-
-    /** @throws RunNotFoundError */
-    getRun,
-
-    /** Newest first. */
-    listRuns: (model: string, limit?: number): Promise<Run[]> =>
-      table.list(
-        {
-          pk: modelPk(model),
-          prefix: 'RUN#',
-          descending: true,
-          ...(limit !== undefined && { limit }),
-        },
-        Run,
-        `a run of ${model}`,
-      ),
-
-    /** Notes what a run that goes on has come to know. @throws RunNotFoundError */
-    async annotateRun(
-      model: string,
-      runId: string,
-      facts: Pick<Run, 'trainingId' | 'trainingJobName'>,
-    ): Promise<void> {
-      if (!(await update(model, runId, facts))) throw new RunNotFoundError(model, runId);
-    },
-
-    /**
-     * Records how a run ended. The first end that is recorded stays; false for any later one.
-     * @throws RunNotFoundError
-     */
-    async finishRun(model: string, runId: string, end: FinishedRun): Promise<boolean> {
-      const met = await update(
-        model,
-        runId,
-        { ...end, reasons: [...(end.reasons ?? [])] },
-        { status: 'RUNNING' },
-      );
-      if (!met) await getRun(model, runId);
-      return met;
-    },
-  };
-}
-
-/** SET #document.#a = :a, … for every attribute that has a value. */
-function nestedSet(changes: Readonly<Record<string, unknown>>) {
-  const entries = Object.entries(changes).filter(([, value]) => value !== undefined);
-  return {
-    expression: `SET ${entries.map(([key]) => `#document.#${key} = :${key}`).join(', ')}`,
-    names: Object.fromEntries([
-      ['#document', 'document'],
-      ...entries.map(([key]) => [`#${key}`, key]),
-    ]) as Record<string, string>,
-    values: Object.fromEntries(entries.map(([key, value]) => [`:${key}`, value])),
-  };
-}
 
 function versionRecords(table: DynamodbTable) {
   const { client, name: TableName } = table;
@@ -270,101 +152,6 @@ function versionRecords(table: DynamodbTable) {
 }
 
 const ListedModel = z.strictObject({ model: z.string(), registeredAt: z.string() });
-
-/** The number is taken from the counter and given to the training in one step. */
-function reservation(
-  TableName: string,
-  model: string,
-  trainingId: string,
-  version: number,
-): TransactItems {
-  const document: TrainingRecord = { outcome: 'reserved', version };
-  return [
-    {
-      Put: {
-        TableName,
-        Item: { pk: modelPk(model), sk: 'META', nextVersion: version + 1 },
-        ConditionExpression: 'attribute_not_exists(pk) OR nextVersion = :version',
-        ExpressionAttributeValues: { ':version': version },
-      },
-    },
-    {
-      Put: {
-        TableName,
-        Item: { ...trainingKey(model, trainingId), document },
-        ConditionExpression: 'attribute_not_exists(pk) OR #document.#outcome = :rejected',
-        ExpressionAttributeNames: { '#document': 'document', '#outcome': 'outcome' },
-        ExpressionAttributeValues: { ':rejected': 'rejected' },
-      },
-    },
-  ];
-}
-
-function registration(
-  TableName: string,
-  version: ModelVersion,
-  edges: readonly LineageEdge[],
-  rejection: readonly string[],
-): TransactItems {
-  const { model, trainingId, runId, trainingJobName } = version;
-  const trainingDocument: TrainingRecord = {
-    outcome: 'registered',
-    version: version.version,
-    ...(rejection.length > 0 && { rejection: [...rejection] }),
-  };
-  const runSet = nestedSet({ version: version.version, trainingId, trainingJobName });
-  return [
-    {
-      Put: {
-        TableName,
-        Item: { ...versionKey(model, version.version), document: version },
-        ConditionExpression: 'attribute_not_exists(pk)',
-      },
-    },
-    {
-      Put: {
-        TableName,
-        Item: { ...trainingKey(model, trainingId), document: trainingDocument },
-        ConditionExpression: '#document.#outcome = :reserved AND #document.#version = :version',
-        ExpressionAttributeNames: {
-          '#document': 'document',
-          '#outcome': 'outcome',
-          '#version': 'version',
-        },
-        ExpressionAttributeValues: { ':reserved': 'reserved', ':version': version.version },
-      },
-    },
-    {
-      Update: {
-        TableName,
-        Key: runKey(model, runId),
-        UpdateExpression: runSet.expression,
-        ConditionExpression: 'attribute_exists(pk)',
-        ExpressionAttributeNames: runSet.names,
-        ExpressionAttributeValues: runSet.values,
-      },
-    },
-    {
-      Put: {
-        TableName,
-        Item: {
-          pk: 'MODELS',
-          sk: model,
-          document: { model, registeredAt: version.registeredAt },
-        },
-      },
-    },
-    ...edges.flatMap((edge) => edgeItems(TableName, model, edge)),
-  ];
-}
-
-function edgeItems(TableName: string, model: string, edge: LineageEdge): TransactItems {
-  const { from, relation, to } = edge;
-  return [
-    { pk: nodePk(model, from), sk: `OUT#${relation}#${to.type}#${to.id}` },
-    { pk: nodePk(model, to), sk: `IN#${relation}#${from.type}#${from.id}` },
-  ].map((key) => ({ Put: { TableName, Item: { ...key, document: edge } } }));
-}
 
 function datasetRecords(table: DynamodbTable) {
   return {
