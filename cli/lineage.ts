@@ -2,7 +2,15 @@ import { ObjectNotFoundError } from '../adapters/s3-objects.ts';
 import { hashOf } from '../core/canonical-json.ts';
 import { SnapshotManifest, snapshotId } from '../core/datasets/snapshot.ts';
 import { InvalidDocumentError, parseDocument } from '../core/parse-document.ts';
-import type { LineageEdge, LineageNode, ModelVersion } from '../core/registry/records.ts';
+import type { UnsealedAnswer } from '../core/registry/declared-lineage.ts';
+import type {
+  ImportedVersion,
+  Lineage,
+  LineageEdge,
+  LineageNode,
+  ModelVersion,
+  TrainedVersion,
+} from '../core/registry/records.ts';
 import type { Deployment } from './deployment.ts';
 import { styled, type Terminal, withProgress } from './terminal.ts';
 
@@ -32,7 +40,6 @@ export async function verifyLineage(
   version: ModelVersion,
   terminal: Pick<Terminal, 'note'>,
 ): Promise<Verified[]> {
-  const { hyperparameters, data: origin } = version.lineage;
   const verified: Verified[] = [];
   const compare = async (what: string, expected: string, hash: () => Promise<string>) => {
     const actual = await withProgress(terminal, `hashing ${what}`, () => actualHash(hash));
@@ -42,9 +49,15 @@ export async function verifyLineage(
     const key = `${version.artifactsPrefix}${name}`;
     await compare(key, sha256, async () => (await artifacts.hash(key)).sha256);
   }
-  await compare('hyperparameters', hyperparameters.sha256, async () =>
-    hashOf(hyperparameters.values),
-  );
+  if (version.origin === 'trained') {
+    const { values, sha256 } = version.lineage.hyperparameters;
+    await compare('hyperparameters', sha256, async () => hashOf(values));
+  } else {
+    const { key, sha256 } = version.imported;
+    await compare(key, sha256, async () => (await artifacts.hash(key)).sha256);
+  }
+  const origin = version.origin === 'trained' ? version.lineage.data : version.imported.evaluatedOn;
+  if (!origin) return verified;
   let files: SnapshotManifest['files'] = [];
   await compare(origin.manifestKey, origin.snapshotId, async () => {
     const manifest = parseDocument(
@@ -103,38 +116,78 @@ export function drawTree([title, branches]: Tree): string[] {
 
 const leaf = (text: string): Tree => [text, []];
 
+const holdoutText = ({ baseline, primary, value }: Lineage['metrics']): string =>
+  `${primary} ${value} on the holdout, baseline ${baseline}`;
+
+const dataLeaves = (data: Lineage['data']): Tree[] => [
+  leaf(`snapshot ${data.snapshotId}`),
+  leaf(`manifest ${data.manifestKey}`),
+  leaf(`features ${data.featureSpecHash}`),
+];
+
+function trainedBranches({ lineage, trainingId, trainingJobName }: TrainedVersion): Tree[] {
+  const { code, data, environment, hyperparameters, metrics } = lineage;
+  const values = Object.entries(hyperparameters.values).map(([name, value]) => `${name}=${value}`);
+  const rows = `rows: ${data.rows.train} to train on, ${data.rows.holdout} held out`;
+  return [
+    leaf(`training ${trainingId}, job ${trainingJobName}`),
+    ['which data', [...dataLeaves(data), leaf(rows)]],
+    [
+      'which code',
+      [leaf(`model definition ${code.modelHash}`), leaf(`trainer ${code.trainerSha256}`)],
+    ],
+    [`which hyperparameters ${hyperparameters.sha256}`, [leaf(values.join(' '))]],
+    [`which environment ${environment.sha256}`, [leaf(environment.trainingImage)]],
+    [`how good ${metrics.sha256}`, [leaf(holdoutText(metrics))]],
+  ];
+}
+
+const unsealed = (answer: UnsealedAnswer): Tree =>
+  leaf(answer.standing === 'unknown' ? 'unknown' : `declared: ${answer.statement}`);
+
+/** What was seen of an import, and then the five answers as far as anybody gave them. */
+function importedBranches({ imported, lineage, trainingJobName }: ImportedVersion): Tree[] {
+  const { code, data, environment, hyperparameters, metrics } = lineage;
+  const { evaluatedOn, reason, trainedBy } = imported;
+  return [
+    [
+      `imported by ${imported.by}: its lineage is declared, not sealed`,
+      [
+        leaf(`file ${imported.file}  ${imported.sha256}  ${imported.bytes} bytes`),
+        ...(reason === undefined ? [] : [leaf(`reason: ${reason}`)]),
+        leaf(`trained by: ${trainedBy ?? 'unknown'}`),
+        leaf(`converted by job ${trainingJobName} in ${imported.trainingImage}`),
+        leaf(`model definition ${imported.modelHash}, trainer ${imported.trainerSha256}`),
+      ],
+    ],
+    ['which data', [unsealed(data)]],
+    ['which code', [unsealed(code)]],
+    ['which hyperparameters', [unsealed(hyperparameters)]],
+    ['which environment', [unsealed(environment)]],
+    'standing' in metrics
+      ? ['how good', [unsealed(metrics)]]
+      : [
+          `how good ${metrics.sha256}`,
+          [
+            leaf(holdoutText(metrics)),
+            leaf('whether it was trained on rows of this holdout is not known'),
+            ...(evaluatedOn ? dataLeaves(evaluatedOn) : []),
+          ],
+        ],
+  ];
+}
+
 /** The five answers and the edges of a version. */
 export function lineageTree(
   version: ModelVersion,
   around: readonly { node: LineageNode; edges: readonly LineageEdge[] }[],
 ): Tree {
-  const { code, data, environment, hyperparameters, metrics } = version.lineage;
-  const values = Object.entries(hyperparameters.values).map(([name, value]) => `${name}=${value}`);
   const [own, ...others] = around;
   return [
     styled('bold', `${version.model} version ${version.version}`),
     [
       leaf(`registered ${version.registeredAt} by run ${version.runId}`),
-      leaf(`training ${version.trainingId}, job ${version.trainingJobName}`),
-      [
-        'which data',
-        [
-          leaf(`snapshot ${data.snapshotId}`),
-          leaf(`manifest ${data.manifestKey}`),
-          leaf(`features ${data.featureSpecHash}`),
-          leaf(`rows: ${data.rows.train} to train on, ${data.rows.holdout} held out`),
-        ],
-      ],
-      [
-        'which code',
-        [leaf(`model definition ${code.modelHash}`), leaf(`trainer ${code.trainerSha256}`)],
-      ],
-      [`which hyperparameters ${hyperparameters.sha256}`, [leaf(values.join(' '))]],
-      [`which environment ${environment.sha256}`, [leaf(environment.trainingImage)]],
-      [
-        `how good ${metrics.sha256}`,
-        [leaf(`${metrics.primary} ${metrics.value} on the holdout, baseline ${metrics.baseline}`)],
-      ],
+      ...(version.origin === 'trained' ? trainedBranches(version) : importedBranches(version)),
       [
         `artifacts at ${version.artifactsPrefix}`,
         Object.entries(version.artifacts).map(([name, { sha256, bytes }]) =>

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CommandError, describeError, exitCodes } from './command-error.ts';
 import { approveCommand } from './commands/approve.ts';
+import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downloadCommand } from './commands/download.ts';
@@ -71,6 +72,7 @@ export function program(): Command {
     retireCommand,
     predictCommand,
     lineageCommand,
+    compareCommand,
     downloadCommand,
     labelsCommand,
     driftCommand,

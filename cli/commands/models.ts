@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { LedgerHead } from '../../core/delivery/ledger-entry.ts';
+import { type ModelVersion, sealedMetrics } from '../../core/registry/records.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { columns } from '../terminal.ts';
 
@@ -9,14 +10,36 @@ const standingOf = ({ live, retired, staged }: LedgerHead) => ({
   retired: retired ?? false,
 });
 
-/** What a version is at the moment, and what its gate said where that was no. */
+function listed(version: ModelVersion) {
+  const metrics = sealedMetrics(version);
+  return {
+    version: version.version,
+    origin: version.origin,
+    gate: version.gate?.outcome ?? null,
+    registeredAt: version.registeredAt,
+    /** Of the holdout; null where the platform has not evaluated it. */
+    metric: metrics?.primary ?? null,
+    value: metrics?.value ?? null,
+    baseline: metrics?.baseline ?? null,
+    onnxSha256: version.artifacts['model.onnx']?.sha256 ?? null,
+  };
+}
+type Listed = ReturnType<typeof listed>;
+
+/** What a version is at the moment, that it was made elsewhere, and what its gate said where that was no. */
 function marks(
   { live, staged }: ReturnType<typeof standingOf>,
-  { gate, version }: { readonly gate: string | null; readonly version: number },
+  { gate, origin, version }: Pick<Listed, 'gate' | 'origin' | 'version'>,
 ): string {
   const state = version === live ? ' (live)' : version === staged ? ' (staged)' : '';
-  return `${state}${gate === 'rejected' ? ' (refused by its gate)' : ''}`;
+  const lineage = origin === 'imported' ? ' (imported, lineage declared)' : '';
+  return `${state}${lineage}${gate === 'rejected' ? ' (refused by its gate)' : ''}`;
 }
+
+const holdoutText = ({ metric, value, baseline }: Listed): string =>
+  value === null || baseline === null
+    ? 'unknown: no holdout'
+    : `${metric} ${value.toFixed(4)} (baseline ${baseline.toFixed(4)})`;
 
 export const modelsCommand = (): Command =>
   deployedCommand({
@@ -29,26 +52,18 @@ export const modelsCommand = (): Command =>
         deployment.models.map(async (model) => ({
           model,
           ...standingOf(await deployment.ledger.head(model)),
-          versions: (await deployment.registry.listVersions(model)).map((version) => ({
-            version: version.version,
-            gate: version.gate?.outcome ?? null,
-            registeredAt: version.registeredAt,
-            metric: version.lineage.metrics.primary,
-            value: version.lineage.metrics.value,
-            baseline: version.lineage.metrics.baseline,
-            onnxSha256: version.artifacts['model.onnx']?.sha256 ?? null,
-          })),
+          versions: (await deployment.registry.listVersions(model)).map(listed),
         })),
       );
       const rows = models.flatMap(({ model, versions, ...standing }) =>
         versions.length === 0
           ? [[model, 'none yet']]
-          : versions.map(({ version, gate, metric, value, baseline, registeredAt, onnxSha256 }) => [
+          : versions.map((version) => [
               standing.retired ? `${model} (retired)` : model,
-              `v${version}${marks(standing, { gate, version })}`,
-              `${metric} ${value.toFixed(4)} (baseline ${baseline.toFixed(4)})`,
-              registeredAt,
-              (onnxSha256 ?? '').slice(0, 12),
+              `v${version.version}${marks(standing, version)}`,
+              holdoutText(version),
+              version.registeredAt,
+              (version.onnxSha256 ?? '').slice(0, 12),
             ]),
       );
       terminal.result(

@@ -30,6 +30,8 @@ export async function trainFirstVersion(scene: Scene) {
     );
   }
   const version = await deployment.registry.getVersion(model, run.version);
+  if (version.origin !== 'trained')
+    throw new Error(`the demo trains ${model}, and imports nothing`);
   const verified = await verifyLineage(deployment, version, scene);
   const hashes = {
     verified: verified.length,

@@ -1,4 +1,4 @@
-import type { ModelVersion } from '../../core/registry/records.ts';
+import type { TrainedVersion } from '../../core/registry/records.ts';
 import type { Dropped } from '../drop-files.ts';
 import type { FollowedRun } from '../follow-run.ts';
 import { columns, styled } from '../terminal.ts';
@@ -17,7 +17,7 @@ export interface Findings extends LoopFindings {
   readonly dropped: readonly Dropped[];
   readonly droppedRows: number;
   readonly first: FollowedRun;
-  readonly version: ModelVersion;
+  readonly version: TrainedVersion;
   readonly hashes: { readonly verified: number; readonly different: readonly string[] };
   readonly training: TrainingStory;
   readonly traffic: Traffic;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Sha256 } from '../datasets/snapshot.ts';
+import { ModelImport, UnsealedAnswer } from './declared-lineage.ts';
 
 const Instant = z.string().describe('ISO 8601, UTC');
 
@@ -34,17 +35,40 @@ export const Lineage = z.strictObject({
 });
 export type Lineage = z.infer<typeof Lineage>;
 
-export const ModelVersion = z.strictObject({
+/**
+ * What is known of a version that was made elsewhere. How good it is is sealed where the platform itself
+ * evaluated it; all else is what people say, or unknown.
+ */
+export const DeclaredLineage = z.strictObject({
+  data: UnsealedAnswer,
+  code: UnsealedAnswer,
+  hyperparameters: UnsealedAnswer,
+  environment: UnsealedAnswer,
+  metrics: z.union([Lineage.shape.metrics, UnsealedAnswer]),
+});
+export type DeclaredLineage = z.infer<typeof DeclaredLineage>;
+
+/** What the platform saw of an import: the file, and what made it a version. */
+export const ImportedFrom = ModelImport.omit({ declared: true }).extend({
+  modelHash: Sha256,
+  /** Of the code that converted the file, and the hash of environment.json. */
+  trainerSha256: Sha256,
+  trainingImage: z.string(),
+  environmentSha256: Sha256,
+  /** The data that it was evaluated on, which says nothing of what it was trained on. */
+  evaluatedOn: Lineage.shape.data.optional(),
+});
+export type ImportedFrom = z.infer<typeof ImportedFrom>;
+
+const version = {
   model: z.string(),
   version: z.int().positive(),
-  /** Hash of snapshot, model, code and image: the same training is the same version. */
+  /** Hash of snapshot, model, code and image, of an import with the file: the same one is the same version. */
   trainingId: Sha256,
   runId: z.string(),
   trainingJobName: z.string(),
-  origin: z.enum(['trained']),
   artifactsPrefix: z.string(),
   artifacts: ArtifactHashes,
-  lineage: Lineage,
   /** What the gate said; versions from before it was kept passed. */
   gate: z
     .strictObject({
@@ -54,8 +78,27 @@ export const ModelVersion = z.strictObject({
     })
     .optional(),
   registeredAt: Instant,
+};
+export const TrainedVersion = z.strictObject({
+  ...version,
+  origin: z.literal('trained'),
+  lineage: Lineage,
 });
+export type TrainedVersion = z.infer<typeof TrainedVersion>;
+export const ImportedVersion = z.strictObject({
+  ...version,
+  origin: z.literal('imported'),
+  lineage: DeclaredLineage,
+  imported: ImportedFrom,
+});
+export type ImportedVersion = z.infer<typeof ImportedVersion>;
+
+export const ModelVersion = z.discriminatedUnion('origin', [TrainedVersion, ImportedVersion]);
 export type ModelVersion = z.infer<typeof ModelVersion>;
+
+/** How good a version is on the platform's own holdout; undefined where only people say so. */
+export const sealedMetrics = ({ lineage }: ModelVersion): Lineage['metrics'] | undefined =>
+  'standing' in lineage.metrics ? undefined : lineage.metrics;
 
 /** A run is one execution of the model's pipeline. */
 export const RunOutcome = z.enum([
@@ -71,11 +114,11 @@ export const RunOutcome = z.enum([
 ]);
 export type RunOutcome = z.infer<typeof RunOutcome>;
 /**
- * What asked for a run: a file that was dropped, a person, a person's retry of a failed step, an alarm, or
- * the schedule on which kept wishes are looked at again.
+ * What asked for a run: a file that was dropped, a person, a person's retry of a failed step, a person who
+ * imports a model, an alarm, or the schedule on which kept wishes are looked at again.
  */
 export const RunTrigger = z.strictObject({
-  kind: z.enum(['drop', 'person', 'retry', 'alarm', 'schedule']),
+  kind: z.enum(['drop', 'person', 'retry', 'import', 'alarm', 'schedule']),
   by: z.string(),
 });
 export type RunTrigger = z.infer<typeof RunTrigger>;
@@ -129,7 +172,7 @@ export type LineageNode = z.infer<typeof LineageNode>;
 /** Stored twice, once under each end, so that lineage is walked both ways with a query. */
 export const LineageEdge = z.strictObject({
   from: LineageNode,
-  relation: z.enum(['trained_on', 'produced_by', 'version_of', 'ran_job']),
+  relation: z.enum(['trained_on', 'evaluated_on', 'produced_by', 'version_of', 'ran_job']),
   to: LineageNode,
 });
 export type LineageEdge = z.infer<typeof LineageEdge>;

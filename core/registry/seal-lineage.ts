@@ -162,13 +162,14 @@ function metricsAnswer(
 export function edgesOf(version: ModelVersion): LineageEdge[] {
   const self = { type: 'version', id: String(version.version) } as const;
   const run = { type: 'run', id: version.runId } as const;
+  const trained = version.origin === 'trained';
+  const data = trained ? version.lineage.data : version.imported.evaluatedOn;
+  const relation = trained ? 'trained_on' : 'evaluated_on';
   return [
     { from: self, relation: 'version_of', to: { type: 'model', id: version.model } },
-    {
-      from: self,
-      relation: 'trained_on',
-      to: { type: 'dataset', id: version.lineage.data.snapshotId },
-    },
+    ...(data
+      ? [{ from: self, relation, to: { type: 'dataset', id: data.snapshotId } } as const]
+      : []),
     { from: self, relation: 'produced_by', to: run },
     { from: run, relation: 'ran_job', to: { type: 'trainingJob', id: version.trainingJobName } },
   ];

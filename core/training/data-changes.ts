@@ -33,16 +33,16 @@ export const Changes = z.strictObject({
 });
 export type Changes = z.infer<typeof Changes>;
 
-/** All that is compared of one side. */
+/** All that is compared of one side; undefined is what is not known of it. */
 export interface TrainedOn {
   readonly manifest: SnapshotManifest | undefined;
-  readonly rows: { readonly train: number; readonly holdout: number };
+  readonly rows: { readonly train: number; readonly holdout: number } | undefined;
   readonly labelMean: number | undefined;
   readonly timeSpan: TimeSpan | undefined;
   readonly spec: FeatureSpec | undefined;
   readonly modelHash: string;
-  readonly trainerSha256: string;
-  readonly trainingImage: string;
+  readonly trainerSha256: string | undefined;
+  readonly trainingImage: string | undefined;
   readonly hyperparameters: Readonly<Record<string, string>>;
 }
 
@@ -96,7 +96,7 @@ export function changesBetween(
   return {
     version,
     files: changedFiles(before, now),
-    rows: { production: before.rows, candidate: now.rows },
+    rows: { production: before.rows ?? null, candidate: now.rows ?? null },
     labelMean: { production: before.labelMean ?? null, candidate: now.labelMean ?? null },
     timeSpan: { production: before.timeSpan ?? null, candidate: now.timeSpan ?? null },
     newCategories: newCategories(before.spec, now.spec, sensitive),

@@ -14,13 +14,13 @@ import { ReferenceProfile } from '../../core/monitoring/profile.ts';
 import { reportPage, reportPageKey } from '../../core/monitoring/report-page.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { ArtifactCorruptedError } from '../../core/registry/errors.ts';
-import type { ModelVersion } from '../../core/registry/records.ts';
+import { type Lineage, type ModelVersion, sealedMetrics } from '../../core/registry/records.ts';
 import type { RetrainingStore } from '../../core/training/retraining-state.ts';
 import { spentUsd } from '../../core/training/training-spend.ts';
 import { log } from '../runtime/log.ts';
 import { measure } from '../runtime/metrics.ts';
 import { type CheckDriftResult, CheckMetrics } from './check-drift.contract.ts';
-import { logLines, measureQuality } from './measure-quality.ts';
+import { countPredictions, logLines, measureQuality } from './measure-quality.ts';
 
 export interface DriftPlace {
   readonly definition: ModelDefinition;
@@ -46,9 +46,15 @@ async function profileOf(
   return parseDocument(ReferenceProfile, JSON.parse(bytes.toString('utf8')), key);
 }
 
+/** What a version is held to: how its training rows were spread, and how good it was on its holdout. */
+interface Reference {
+  readonly profile: ReferenceProfile;
+  readonly metrics: Lineage['metrics'];
+}
+
 async function reportOn(
   { data, definition }: DriftPlace,
-  profile: ReferenceProfile,
+  { metrics, profile }: Reference,
   record: ModelVersion,
   window: TimeWindow,
 ): Promise<DriftReport> {
@@ -66,7 +72,7 @@ async function reportOn(
     unreadable,
     policy,
     ...judgeDrift(profile, counts, policy),
-    quality: await measureQuality(data, definition, record, { at: window.to, rows }),
+    quality: await measureQuality(data, definition, record, metrics, { at: window.to, rows }),
   };
 }
 
@@ -132,6 +138,34 @@ async function recordHealth({ health }: DriftPlace, report: DriftReport, seenAt:
 }
 
 /**
+ * Of a version without a reference nothing can be judged, but whether it answers is noted all the same: a
+ * rollback goes to no version that no check has looked at.
+ */
+async function noteUnjudged(
+  { data, definition, health }: DriftPlace,
+  record: ModelVersion,
+  window: TimeWindow,
+  seenAt: Date,
+): Promise<void> {
+  const { model, version } = record;
+  const { windowHours } = definition.monitoring;
+  const rows = await countPredictions(data, record, window);
+  const why =
+    record.origin === 'imported'
+      ? 'no training rows are known of it'
+      : 'it was registered without a profile; train it again to have it watched';
+  log('warn', `drift and quality of version ${version} are not judged: ${why}`, { model, rows });
+  if (Math.abs(seenAt.getTime() - window.to.getTime()) > presentMs) return;
+  await health.record(model, version, {
+    answered: rows > 0,
+    healthy: true,
+    reason: `it answered ${rows} rows in ${windowHours} hours; nothing else is judged, because ${why}`,
+    alarms: [],
+    at: seenAt.toISOString(),
+  });
+}
+
+/**
  * Compares what the live version answered in the window before an instant with its reference profile, and
  * what turned out with its holdout, writes the report, and notes how the version serves. What the trainings
  * of the month cost is measured too.
@@ -148,12 +182,13 @@ export async function checkDrift(
   if (live === undefined) return { outcome: 'no_live_version' };
   const record = await place.registry.getVersion(model, live);
   const profile = await profileOf(place, record);
-  if (!profile) {
-    log('warn', `version ${live} has no profile; train it again to have it watched`, { model });
+  const metrics = sealedMetrics(record);
+  const window = windowBefore(at, monitoring.windowHours);
+  if (!profile || !metrics) {
+    await noteUnjudged(place, record, window, seenAt);
     return { outcome: 'no_profile' };
   }
-  const window = windowBefore(at, monitoring.windowHours);
-  const report = await reportOn(place, profile, record, window);
+  const report = await reportOn(place, { profile, metrics }, record, window);
   const reportKey = driftReportKey(model, at);
   await place.data.putJson(reportKey, report);
   await place.data.put(reportPageKey(reportKey), reportPage({ report }));

@@ -11,7 +11,7 @@ import {
   type TimeWindow,
   windowBefore,
 } from '../../core/monitoring/log-window.ts';
-import type { ModelVersion } from '../../core/registry/records.ts';
+import type { Lineage, ModelVersion } from '../../core/registry/records.ts';
 
 /** Every line of a window's log, an object in memory at a time. */
 export async function* logLines(
@@ -34,7 +34,8 @@ const logged = ({ from, to }: TimeWindow): TimeWindow => ({
   to: new Date(to.getTime() + hourMs),
 });
 
-async function countPredictions(
+/** How many predictions of a version the log has, of a window. */
+export async function countPredictions(
   data: S3Objects,
   { model, version }: ModelVersion,
   window: TimeWindow,
@@ -73,12 +74,14 @@ async function labelledPredictions(
 /**
  * How good a version's predictions turned out: those of the last `windowHours` before labels can be
  * expected.
+ * @param promised the version's metrics on its holdout
  * @param checked the instant of the check, and the version's rows of the window that ends with it
  */
 export async function measureQuality(
   data: S3Objects,
   definition: ModelDefinition,
   version: ModelVersion,
+  promised: Lineage['metrics'],
   checked: { readonly at: Date; readonly rows: number },
 ): Promise<Quality> {
   const { labelDelayHours, quality: policy, windowHours } = definition.monitoring;
@@ -90,7 +93,7 @@ export async function measureQuality(
     {
       ...(await labelledPredictions(data, version, window)),
       metric: definition.evaluation.metric,
-      reference: promisedMetric(definition.evaluation.metric, version.lineage.metrics),
+      reference: promisedMetric(definition.evaluation.metric, promised),
       predicted,
     },
     policy,

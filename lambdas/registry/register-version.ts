@@ -8,7 +8,7 @@ import { Signature } from '../../core/inference/signature.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { ArtifactCorruptedError, LineageIncompleteError } from '../../core/registry/errors.ts';
-import type { ModelVersion } from '../../core/registry/records.ts';
+import type { ModelVersion, TrainedVersion } from '../../core/registry/records.ts';
 import { edgesOf, type LineageEvidence, sealLineage } from '../../core/registry/seal-lineage.ts';
 import { Evaluation, rejectionReasons } from '../../core/training/evaluation.ts';
 import { verdictKey } from '../../core/training/verdict.ts';
@@ -52,7 +52,7 @@ export async function registerVersion(place: RegistrationPlace, event: Event): P
   const { evaluationKey, runId, trainingId } = event;
   await recordVerdict(place, { model, runId, trainingId, evaluationKey, version });
   const outcome = evidence.evaluation?.outcome ?? 'rejected';
-  const record: ModelVersion = {
+  const record: TrainedVersion = {
     model,
     version,
     trainingId,

@@ -1,9 +1,8 @@
-import type { z } from 'zod';
-import { ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
+import { knownDocument } from '../../adapters/s3-known-document.ts';
+import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { SnapshotManifest } from '../../core/datasets/snapshot.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { type ModelDefinition, modelHash } from '../../core/model/define-model.ts';
-import { InvalidDocumentError, parseDocument } from '../../core/parse-document.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';
 import { VersionMetrics } from '../../core/registry/version-metrics.ts';
 import { type Changes, changesBetween, type TrainedOn } from '../../core/training/data-changes.ts';
@@ -19,42 +18,32 @@ export interface ChangesPlace {
 /** What can be told of the candidate by the step that evaluates it. */
 export type CandidateFacts = Pick<
   TrainedOn,
-  'rows' | 'labelMean' | 'timeSpan' | 'spec' | 'hyperparameters'
-> & { readonly manifestKey: string };
+  'labelMean' | 'timeSpan' | 'spec' | 'hyperparameters'
+> & { readonly rows: NonNullable<TrainedOn['rows']> } & { readonly manifestKey: string };
 
-/** A document that explains and decides nothing: where it is gone or of an older form, it is not known. */
-async function known<Schema extends z.ZodType>(
-  objects: S3Objects,
-  key: string,
-  schema: Schema,
-): Promise<z.infer<Schema> | undefined> {
-  try {
-    return parseDocument(schema, await objects.getJson(key), key);
-  } catch (error) {
-    if (error instanceof ObjectNotFoundError || error instanceof InvalidDocumentError) return;
-    throw error;
-  }
-}
-
+/** What an imported version was trained on and with is not known, whatever it was evaluated on. */
 async function trainedOn(
   { artifacts, data }: ChangesPlace,
-  { artifactsPrefix, lineage }: ModelVersion,
+  version: ModelVersion,
 ): Promise<TrainedOn> {
+  const { artifactsPrefix } = version;
+  const lineage = version.origin === 'trained' ? version.lineage : undefined;
   const [manifest, metrics, spec] = await Promise.all([
-    known(data, lineage.data.manifestKey, SnapshotManifest),
-    known(artifacts, `${artifactsPrefix}metrics.json`, VersionMetrics),
-    known(artifacts, `${artifactsPrefix}features.json`, FeatureSpec),
+    lineage && knownDocument(data, lineage.data.manifestKey, SnapshotManifest),
+    knownDocument(artifacts, `${artifactsPrefix}metrics.json`, VersionMetrics),
+    knownDocument(artifacts, `${artifactsPrefix}features.json`, FeatureSpec),
   ]);
   return {
     manifest,
     spec,
-    rows: lineage.data.rows,
-    labelMean: metrics?.baseline.prediction,
-    timeSpan: metrics?.timeSpan,
-    modelHash: lineage.code.modelHash,
-    trainerSha256: lineage.code.trainerSha256,
-    trainingImage: lineage.environment.trainingImage,
-    hyperparameters: lineage.hyperparameters.values,
+    rows: lineage?.data.rows,
+    labelMean: lineage && metrics?.baseline.prediction,
+    timeSpan: lineage && metrics?.timeSpan,
+    modelHash:
+      version.origin === 'trained' ? version.lineage.code.modelHash : version.imported.modelHash,
+    trainerSha256: lineage?.code.trainerSha256,
+    trainingImage: lineage?.environment.trainingImage,
+    hyperparameters: lineage?.hyperparameters.values ?? {},
   };
 }
 
@@ -67,7 +56,7 @@ export async function gatherChanges(
   const { data, definition, trainerSha256, trainingImage } = place;
   const now: TrainedOn = {
     ...facts,
-    manifest: await known(data, manifestKey, SnapshotManifest),
+    manifest: await knownDocument(data, manifestKey, SnapshotManifest),
     modelHash: modelHash(definition),
     trainerSha256,
     trainingImage,

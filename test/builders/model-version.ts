@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FeatureSpec } from '../../core/features/feature-spec.ts';
 import type { Signature } from '../../core/inference/signature.ts';
-import type { ModelVersion } from '../../core/registry/records.ts';
+import type { TrainedVersion } from '../../core/registry/records.ts';
 import { type LinearModel, linearModel, linearPrediction } from './onnx-model.ts';
 
 const hash = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
@@ -42,7 +42,7 @@ export const featureSpec = (model = 'parcel-weight'): FeatureSpec => ({
 });
 
 export interface BuiltVersion {
-  readonly record: ModelVersion;
+  readonly record: TrainedVersion;
   /** By key in the artifacts bucket. */
   readonly objects: ReadonlyMap<string, Buffer>;
 }

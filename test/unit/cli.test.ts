@@ -99,7 +99,7 @@ describe('the command line', () => {
   it('has the commands that the platform promises', () => {
     expect(commands.map((command) => command.name()).sort()).toEqual(
       [
-        'approve demo doctor download drift drop labels lineage live local logs',
+        'approve compare demo doctor download drift drop labels lineage live local logs',
         'models predict proxy prune reject retire retry rollback status token train why',
       ].flatMap((line) => line.split(' ')),
     );
