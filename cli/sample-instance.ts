@@ -29,9 +29,43 @@ function allowedValue(column: SignatureColumn, now: Date): Value {
   }
 }
 
+type SampledValue = (column: SignatureColumn) => Value | undefined;
+
+const isWhole = (values: readonly unknown[]): boolean => values.every((value) => value !== null);
+
+/** What the first row without a gap was, as far as its features lead back to it. */
+function valueBehind(
+  spec: FeatureSpec,
+  { data, shape: [rows, width] }: Extract<ParitySample['input'], { shape: unknown }>,
+): SampledValue {
+  const row = Array.from({ length: rows }, (_, i) => data.slice(i * width, i * width + width)).find(
+    isWhole,
+  );
+  return (column) => {
+    const known = spec.features.flatMap((feature, i) => {
+      const value = feature.column === column.name ? row?.[i] : undefined;
+      const raw = value === undefined || value === null ? undefined : rawValue(feature, value);
+      return raw === undefined ? [] : [raw];
+    });
+    return known[0];
+  };
+}
+
+/** The first row without a gap, or the first. */
+function valueOfRow({
+  columns,
+  rows,
+}: Extract<ParitySample['input'], { rows: number }>): SampledValue {
+  const values = Object.values(columns);
+  const whole = Array.from({ length: rows }, (_, i) => i).find((i) =>
+    isWhole(values.map((column) => column[i])),
+  );
+  return ({ name }) => columns[name]?.[whole ?? 0] ?? undefined;
+}
+
 /**
- * An instance that the model takes, with the values of a row that it was trained on as far as the
- * row's features (of the parity sample) lead back to them.
+ * An instance that the model takes, with the values of a row that it was trained on (of the parity sample)
+ * as far as they are known.
  */
 export function sampleInstance(
   signature: Signature,
@@ -39,17 +73,8 @@ export function sampleInstance(
   { input }: Pick<ParitySample, 'input'>,
   now: Date,
 ): Record<string, Value> {
-  const [rows, width] = input.shape;
-  const row = Array.from({ length: rows }, (_, i) =>
-    input.data.slice(i * width, i * width + width),
-  ).find((values) => values.every((value) => value !== null));
-  const sampled = (column: SignatureColumn): Value => {
-    const known = spec.features.flatMap((feature, i) => {
-      const value = feature.column === column.name ? row?.[i] : undefined;
-      const raw = value === undefined || value === null ? undefined : rawValue(feature, value);
-      return raw === undefined ? [] : [raw];
-    });
-    return known[0] ?? allowedValue(column, now);
-  };
-  return Object.fromEntries(signature.inputs.map((column) => [column.name, sampled(column)]));
+  const sampled = 'rows' in input ? valueOfRow(input) : valueBehind(spec, input);
+  return Object.fromEntries(
+    signature.inputs.map((column) => [column.name, sampled(column) ?? allowedValue(column, now)]),
+  );
 }

@@ -1,11 +1,11 @@
 import type { Signature } from '../inference/signature.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
-import type { FeatureSpec } from './feature-spec.ts';
+import { type FeatureSpec, inputColumns } from './feature-spec.ts';
 
 /** What callers of a model send: the raw columns its features read, and those that may come along. */
 export function buildSignature(definition: ModelDefinition, spec: FeatureSpec): Signature {
   const { columns, label, entityKey } = definition.data;
-  const read = new Set(spec.features.map(({ column }) => column));
+  const read = new Set(inputColumns(spec));
   const named = Object.entries(columns)
     .filter(([name]) => name !== label)
     .map(([name, column]) => ({ ...column, name }));
@@ -15,11 +15,14 @@ export function buildSignature(definition: ModelDefinition, spec: FeatureSpec): 
     inputs: named.filter(({ name }) => read.has(name)),
     passthrough: named.filter(({ name }) => !read.has(name)),
     ...(entityKey === undefined || entityKey === label ? {} : { entityKey }),
-    tensor: {
-      input: 'features',
-      output: 'prediction',
-      datatype: 'FP32',
-      width: spec.features.length,
-    },
+    runtime: definition.serving.target === 'lambda' ? 'onnx' : 'container',
+    ...(spec.input === 'features' && {
+      tensor: {
+        input: 'features',
+        output: 'prediction',
+        datatype: 'FP32',
+        width: spec.features.length,
+      },
+    }),
   };
 }

@@ -14,10 +14,32 @@ export const FittedFeature = z.strictObject({
 });
 export type FittedFeature = z.infer<typeof FittedFeature>;
 
-/** features.json: everything that turns raw rows into the model's input, in the order of its columns. */
-export const FeatureSpec = z.strictObject({
-  model: z.string(),
-  specHash: z.string(),
-  features: z.array(FittedFeature).min(1),
-});
+export const InputColumn = z.strictObject({ name: z.string(), type: ColumnType });
+export type InputColumn = z.infer<typeof InputColumn>;
+
+/**
+ * features.json: what a model takes, in the order of its inputs, and the features that the log, drift and
+ * comparisons see of a row.
+ */
+export const FeatureSpec = z
+  .strictObject({
+    model: z.string(),
+    specHash: z.string(),
+    /** features: one tensor of those below · columns: the raw columns as they are, and those below only watch. */
+    input: z.enum(['features', 'columns']).default('features'),
+    columns: z.array(InputColumn).min(1).optional(),
+    features: z.array(FittedFeature),
+  })
+  .refine(({ input, columns }) => (input === 'columns') === (columns !== undefined), {
+    path: ['columns'],
+    error: "are there exactly where the input is 'columns'",
+  })
+  .refine(({ input, features }) => input === 'columns' || features.length > 0, {
+    path: ['features'],
+    error: 'has at least one feature',
+  });
 export type FeatureSpec = z.infer<typeof FeatureSpec>;
+
+/** The raw columns that a model's answer depends on, each once. */
+export const inputColumns = ({ columns, features }: FeatureSpec): string[] =>
+  columns?.map(({ name }) => name) ?? [...new Set(features.map(({ column }) => column))];

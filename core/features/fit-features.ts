@@ -1,14 +1,15 @@
 import { hashOf } from '../canonical-json.ts';
+import type { ColumnType } from '../model/data-section.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
+import type { DeclaredFeature } from '../model/features-section.ts';
+import { type Category, vocabulary } from './category-counts.ts';
+import type { FeatureFitter } from './feature-fitter.ts';
 import type { FeatureSpec, FittedFeature } from './feature-spec.ts';
-import type { RawColumns, RawValue } from './raw-values.ts';
-
-type Category = Exclude<RawValue, null>;
+import { columnFitter } from './fit-columns.ts';
+import type { RawColumns } from './raw-values.ts';
 
 /** Goes up when the same rows and the same definition would give other features. */
 const computationVersion = 1;
-/** Where the definition sets no limit. */
-const mostCategories = 10_000;
 
 /**
  * Identity of features: what they are computed from and how. Known before a row is read, because the
@@ -24,21 +25,26 @@ export const featureSpecHash = (definition: ModelDefinition, snapshotId: string)
     holdout: definition.evaluation.holdout,
   });
 
-function compareCategories(a: Category, b: Category): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+/** The fitter of what a definition's model takes. */
+export function featureFitter(definition: ModelDefinition, snapshotId: string): FeatureFitter {
+  const { declared, inModel } = definition.features;
+  const of = { model: definition.name, specHash: featureSpecHash(definition, snapshotId) };
+  return inModel
+    ? columnFitter(
+        of,
+        inModel.map((name) => ({ name, type: typeOf(definition, name) })),
+      )
+    : declaredFitter(definition, of, Object.entries(declared ?? {}));
 }
 
-function vocabulary(counts: ReadonlyMap<Category, number>, limit = mostCategories): Category[] {
-  return [...counts]
-    .sort(([a, aCount], [b, bCount]) => bCount - aCount || compareCategories(a, b))
-    .slice(0, limit)
-    .map(([value]) => value);
-}
+const typeOf = ({ data }: ModelDefinition, column: string): ColumnType =>
+  data.columns[column]?.type ?? 'string';
 
-/** Learns what features need to know of the training rows, chunk by chunk. */
-export function featureFitter(definition: ModelDefinition, snapshotId: string) {
-  const declared = Object.entries(definition.features.declared);
+function declaredFitter(
+  definition: ModelDefinition,
+  of: Pick<FeatureSpec, 'model' | 'specHash'>,
+  declared: readonly (readonly [string, DeclaredFeature])[],
+): FeatureFitter {
   const counts = new Map<string, Map<Category, number>>();
   for (const [, { transform, column }] of declared) {
     if (transform === 'categorical') counts.set(column, new Map());
@@ -46,7 +52,7 @@ export function featureFitter(definition: ModelDefinition, snapshotId: string) {
 
   const fitted = ([name, feature]: (typeof declared)[number]): FittedFeature => {
     const { transform, column, maximumCategories } = feature;
-    const columnType = definition.data.columns[column]?.type ?? 'string';
+    const columnType = typeOf(definition, column);
     if (transform !== 'categorical')
       return { name, transform, column, columnType, kind: 'numeric' };
     const words = vocabulary(counts.get(column) ?? new Map(), maximumCategories);
@@ -54,11 +60,9 @@ export function featureFitter(definition: ModelDefinition, snapshotId: string) {
   };
 
   return {
-    /** The columns that have to be given to `add`. */
     columns: [...counts.keys()],
 
-    /** Takes training rows in; `taken` says of each row whether it is one. */
-    add(columns: RawColumns, taken: (row: number) => boolean = () => true): void {
+    add(columns, taken = () => true): void {
       for (const [column, seen] of counts) {
         for (const [row, value] of (columns[column] ?? []).entries()) {
           if (value !== null && taken(row)) seen.set(value, (seen.get(value) ?? 0) + 1);
@@ -66,11 +70,7 @@ export function featureFitter(definition: ModelDefinition, snapshotId: string) {
       }
     },
 
-    spec: (): FeatureSpec => ({
-      model: definition.name,
-      specHash: featureSpecHash(definition, snapshotId),
-      features: declared.map(fitted),
-    }),
+    spec: () => ({ ...of, input: 'features', features: declared.map(fitted) }),
   };
 }
 

@@ -3,8 +3,8 @@ import { sha256 } from '../canonical-json.ts';
 import { FeatureSpec } from '../features/feature-spec.ts';
 import { parseDocument } from '../parse-document.ts';
 import type { ModelVersion } from '../registry/records.ts';
-import type { LoadedVersion, ModelSession } from './loaded-version.ts';
-import { ParitySample, parityFeatures } from './parity-sample.ts';
+import type { LoadedVersion, ModelSession, SessionRequest } from './loaded-version.ts';
+import { ParitySample, parityInput, parityTolerance, unfitSample } from './parity-sample.ts';
 import { instancesParser } from './parse-instances.ts';
 import { Signature } from './signature.ts';
 
@@ -18,7 +18,7 @@ export interface VersionSource {
   record(version: number): Promise<ModelVersion>;
   /** An object of the artifacts bucket. */
   read(key: string): Promise<Uint8Array>;
-  createSession(onnx: Uint8Array, width: number): Promise<ModelSession>;
+  createSession(request: SessionRequest): Promise<ModelSession>;
 }
 
 export type Artifact = 'model.onnx' | 'signature.json' | 'features.json' | 'parity.json';
@@ -27,6 +27,8 @@ export type Artifact = 'model.onnx' | 'signature.json' | 'features.json' | 'pari
 export interface VersionParts extends Pick<VersionSource, 'createSession'> {
   readonly model: string;
   readonly version: number;
+  /** Of the endpoint that answers for it; without one, its graph does. */
+  readonly endpointName?: string | undefined;
   read(name: Artifact): Promise<Uint8Array>;
 }
 
@@ -49,32 +51,60 @@ async function readVerified(
 }
 
 function checkFit(
-  record: Pick<VersionParts, 'model' | 'version'>,
+  { model, version, endpointName }: VersionParts,
   signature: Signature,
   spec: FeatureSpec,
-  width: number,
+  sample: ParitySample,
 ) {
-  const what = `version ${record.version} of ${record.model}`;
-  if (signature.model !== record.model) {
+  const what = `version ${version} of ${model}`;
+  if (signature.model !== model) {
     throw new CorruptVersionError(`${what} has the signature of model ${signature.model}`);
   }
-  const { width: declared } = signature.tensor;
-  if (spec.features.length !== declared || width !== declared) {
+  const width = spec.input === 'features' ? spec.features.length : undefined;
+  if (signature.tensor?.width !== width) {
+    const takes = spec.columns ? `${spec.columns.length} raw columns` : `${width} features`;
     throw new CorruptVersionError(
-      `${what} has a tensor of width ${declared}, ${spec.features.length} features and a parity sample of width ${width}`,
+      `${what} has a tensor of width ${signature.tensor?.width ?? 'none'} and takes ${takes}`,
+    );
+  }
+  const unfit = unfitSample(spec, sample);
+  if (unfit !== undefined) {
+    const takes = spec.columns?.map(({ name }) => name).join(', ') ?? `a width of ${width}`;
+    throw new CorruptVersionError(`${what} takes ${takes}, and its parity sample has ${unfit}`);
+  }
+  if ((signature.runtime === 'container') !== (endpointName !== undefined)) {
+    throw new CorruptVersionError(
+      `${what} runs in ${signature.runtime === 'onnx' ? 'ONNX Runtime' : 'a container'}, and was registered ${endpointName === undefined ? 'without an endpoint' : `with the endpoint ${endpointName}`}`,
     );
   }
 }
 
 /** One run, so that the first caller does not pay for it; it must give what the trainer gave. */
-async function warmUp(session: ModelSession, sample: ParitySample, what: string): Promise<void> {
-  const [answer] = await session.run(parityFeatures(sample, 1), 1);
+async function warmUp(
+  session: ModelSession,
+  spec: FeatureSpec,
+  sample: ParitySample,
+  what: string,
+): Promise<void> {
+  const [answer] = (await session.run(parityInput(spec, sample, 1))).predictions;
   const expected = sample.output.data[0] ?? Number.NaN;
-  if (answer === undefined || !(Math.abs(answer - expected) <= sample.tolerance)) {
+  const tolerance = parityTolerance(sample, expected);
+  if (answer === undefined || !(Math.abs(answer - expected) <= tolerance)) {
     throw new CorruptVersionError(
       `${what} answers ${answer} to the first row of its parity sample, where its trainer gave ${expected}`,
     );
   }
+}
+
+/** What computes the answers, and the hash of it. */
+async function programOf({ endpointName, read }: VersionParts) {
+  if (endpointName !== undefined) {
+    // The endpoint is named after its training job, which has one outcome.
+    const sha = sha256(endpointName);
+    return { computing: { runtime: 'container', endpointName } as const, sha256: sha };
+  }
+  const onnx = await read('model.onnx');
+  return { computing: { runtime: 'onnx', onnx } as const, sha256: sha256(onnx) };
 }
 
 /**
@@ -87,8 +117,8 @@ export async function assembleVersion(parts: VersionParts): Promise<LoadedVersio
     const text = new TextDecoder().decode(bytes);
     return parseDocument(schema, JSON.parse(text), `${name} of ${model} v${version}`);
   };
-  const [onnx, features, ...others] = await Promise.all([
-    parts.read('model.onnx'),
+  const [program, features, ...others] = await Promise.all([
+    programOf(parts),
     parts.read('features.json'),
     parts.read('signature.json'),
     parts.read('parity.json'),
@@ -96,10 +126,10 @@ export async function assembleVersion(parts: VersionParts): Promise<LoadedVersio
   const spec = parsed('features.json', features, FeatureSpec);
   const signature = parsed('signature.json', others[0], Signature);
   const sample = parsed('parity.json', others[1], ParitySample);
-  checkFit(parts, signature, spec, sample.input.shape[1]);
-  const session = await parts.createSession(onnx, signature.tensor.width);
+  checkFit(parts, signature, spec, sample);
+  const session = await parts.createSession({ ...program.computing, spec, signature });
   try {
-    await warmUp(session, sample, `version ${version} of ${model}`);
+    await warmUp(session, spec, sample, `version ${version} of ${model}`);
   } catch (error) {
     await session.release();
     throw error;
@@ -107,7 +137,7 @@ export async function assembleVersion(parts: VersionParts): Promise<LoadedVersio
   return {
     model,
     version,
-    identity: { modelSha256: sha256(onnx), featuresSha256: sha256(features) },
+    identity: { modelSha256: program.sha256, featuresSha256: sha256(features) },
     signature,
     spec,
     parse: instancesParser(signature),
@@ -124,6 +154,7 @@ export async function loadVersion(source: VersionSource, version: number): Promi
   return assembleVersion({
     model: record.model,
     version,
+    endpointName: record.endpointName,
     read: (name) => readVerified(source, record, name),
     createSession: source.createSession,
   });

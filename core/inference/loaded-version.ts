@@ -1,14 +1,42 @@
 import type { FeatureSpec } from '../features/feature-spec.ts';
+import type { RawColumns } from '../features/raw-values.ts';
 import type { Instances } from './parse-instances.ts';
-import type { AnswerIdentity } from './prediction-keys.ts';
+import type { PredictionDetails } from './prediction-record.ts';
 import type { Signature } from './signature.ts';
 
-/** A model's graph, ready to run. */
+/** Rows as a model takes them. */
+export type ModelInput =
+  /** Row-major, NaN = missing. */
+  | { readonly kind: 'features'; readonly rows: number; readonly features: Float32Array }
+  /** The raw columns; a timestamp is ISO 8601 text or microseconds. */
+  | { readonly kind: 'columns'; readonly rows: number; readonly columns: RawColumns };
+
+export interface ModelOutput {
+  /** One number per row. */
+  readonly predictions: Float32Array;
+  /** What the model says beside it of each row; absent where it says nothing of any. */
+  readonly details?: readonly (PredictionDetails | null)[];
+}
+
+/** A model, ready to run. */
 export interface ModelSession {
-  /** Predictions of `rows` rows of features, row-major, NaN = missing: one number per row. */
-  run(features: Float32Array, rows: number): Promise<Float32Array>;
+  run(input: ModelInput): Promise<ModelOutput>;
   /** Frees the memory; the session is not run again. */
   release(): Promise<void>;
+}
+
+/** What a session is made of. */
+export type SessionRequest = { readonly spec: FeatureSpec; readonly signature: Signature } & (
+  | { readonly runtime: 'onnx'; readonly onnx: Uint8Array }
+  | { readonly runtime: 'container'; readonly endpointName: string }
+);
+
+/** The hashes of what turns a row into an answer, as they were verified when the version was loaded. */
+export interface AnswerIdentity {
+  /** SHA-256 of model.onnx, hex, or of what names the container that answers instead. */
+  readonly modelSha256: string;
+  /** SHA-256 of features.json, hex: every transform and what it learned. */
+  readonly featuresSha256: string;
 }
 
 /** A version that was verified and warmed up, and can answer. */

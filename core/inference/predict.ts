@@ -2,12 +2,13 @@ import { computeFeatures } from '../features/compute-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { RawValue } from '../features/raw-values.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
-import type { LoadedVersion } from './loaded-version.ts';
+import type { LoadedVersion, ModelInput, ModelOutput } from './loaded-version.ts';
+import { inputRows, modelInput } from './model-input.ts';
 import type { Instances } from './parse-instances.ts';
 import type { CacheLookup, CacheOutcome, PredictionCache } from './prediction-cache.ts';
 import { predictionIds, sortableId } from './prediction-id.ts';
 import { predictionKeys } from './prediction-keys.ts';
-import type { PredictionRecord } from './prediction-record.ts';
+import type { PredictionDetails, PredictionRecord } from './prediction-record.ts';
 import type { Signature } from './signature.ts';
 
 /** A version gave something that is no prediction: a fault of the model, not of its caller. */
@@ -15,9 +16,12 @@ export class PredictionFaultError extends Error {
   override readonly name = 'PredictionFaultError';
 }
 
+export type PredictionWithDetails = PredictionDetails & { readonly prediction: number };
+
 /** Body of a reply to `:predict`: the KServe V1 form, with an id per prediction and the version. */
 export interface PredictReply {
-  readonly predictions: readonly number[];
+  /** The number, or where the model says more of a row, an object with it under `prediction`. */
+  readonly predictions: readonly (number | PredictionWithDetails)[];
   readonly prediction_ids: readonly string[];
   readonly model_name: string;
   readonly model_version: string;
@@ -76,14 +80,13 @@ function loggedNames(signature: Signature, spec: FeatureSpec) {
   };
 }
 
-async function run(version: LoadedVersion, features: Float32Array, rows: number) {
-  const predictions = await version.session.run(features, rows);
-  checkPredictions(predictions, rows, version);
-  return predictions;
+async function run(version: LoadedVersion, input: ModelInput): Promise<ModelOutput> {
+  const output = await version.session.run(input);
+  checkPredictions(output.predictions, input.rows, version);
+  return output;
 }
 
-interface Answers {
-  readonly predictions: Float32Array;
+interface Answers extends ModelOutput {
   /** One per row. */
   readonly cache?: readonly CacheOutcome[];
   readonly sharedCache?: CacheLookup['shared'];
@@ -94,21 +97,16 @@ interface Answers {
 async function answersThrough(
   cache: PredictionCache,
   version: LoadedVersion,
-  features: Float32Array,
-  rows: number,
+  input: ModelInput,
 ): Promise<Answers> {
-  const width = version.spec.features.length;
-  const keys = predictionKeys(version.identity, features, rows);
+  const keys = predictionKeys(version.identity, version.spec, input);
   const lookup = await cache.lookup(keys);
   const rowOfKey = new Map<string, number>();
   for (const [row, key] of keys.entries()) {
     if (!lookup.predictions.has(key) && !rowOfKey.has(key)) rowOfKey.set(key, row);
   }
-  const missing = new Float32Array(rowOfKey.size * width);
-  for (const [index, row] of [...rowOfKey.values()].entries()) {
-    missing.set(features.subarray(row * width, (row + 1) * width), index * width);
-  }
-  const ran = rowOfKey.size > 0 ? await run(version, missing, rowOfKey.size) : missing;
+  const missing = inputRows(input, [...rowOfKey.values()]);
+  const ran = missing.rows > 0 ? (await run(version, missing)).predictions : [];
   const computed = new Map([...rowOfKey.keys()].map((key, index) => [key, ran[index] ?? NaN]));
   return {
     predictions: Float32Array.from(
@@ -131,7 +129,7 @@ interface Answered extends Answers {
 }
 
 function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord[] {
-  const { instances, features, predictions, cache, ids, requestId, latencyMs } = answered;
+  const { instances, features, predictions, details, cache, ids, requestId, latencyMs } = answered;
   const names = loggedNames(version.signature, version.spec);
   const width = version.spec.features.length;
   const predictedAt = answered.at.toISOString();
@@ -151,10 +149,17 @@ function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord
       }),
     ),
     prediction: predictions[row] ?? Number.NaN,
+    ...(details?.[row] && { details: details[row] }),
     ...(cache?.[row] === undefined ? {} : { cache: cache[row] }),
     latencyMs,
   }));
 }
+
+const shownPredictions = ({ predictions, details }: ModelOutput): PredictReply['predictions'] =>
+  Array.from(predictions, (prediction, row) => {
+    const said = details?.[row];
+    return said ? { ...said, prediction } : prediction;
+  });
 
 /**
  * Answers one request with one version: parse, validate, features, one run over all rows that are not
@@ -172,15 +177,23 @@ export async function predict(
   const at = new Date();
   const features = computeFeatures(version.spec, instances);
   checkRange(features, version.spec);
-  const answers: Answers = cache
-    ? await answersThrough(cache, version, features, instances.rows)
-    : { predictions: await run(version, features, instances.rows), kept: Promise.resolve() };
+  const { rows } = instances;
+  // What the features of a model are for is not always its input: they are watched too.
+  const input: ModelInput =
+    version.spec.input === 'features'
+      ? { kind: 'features', rows, features }
+      : modelInput(version.spec, instances);
+  // A cache keeps numbers: a container may say more of a row.
+  const answers: Answers =
+    cache && version.signature.runtime === 'onnx'
+      ? await answersThrough(cache, version, input)
+      : { ...(await run(version, input)), kept: Promise.resolve() };
   const latencyMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
   const ids = predictionIds(version, sortableId(at.getTime()), instances.rows);
   const answered = { ...answers, instances, features, ids, at, latencyMs };
   return {
     reply: {
-      predictions: Array.from(answers.predictions),
+      predictions: shownPredictions(answers),
       prediction_ids: ids,
       model_name: version.model,
       model_version: String(version.version),

@@ -2,6 +2,10 @@ import { z } from 'zod';
 
 const RawValue = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
+/** What a model may say of a row beside its prediction: any JSON by name. */
+export const PredictionDetails = z.record(z.string(), z.unknown());
+export type PredictionDetails = z.infer<typeof PredictionDetails>;
+
 /** One line of the prediction log. */
 export const PredictionRecord = z.strictObject({
   predictionId: z.string(),
@@ -15,6 +19,8 @@ export const PredictionRecord = z.strictObject({
   /** The model's input vector; null = missing. */
   features: z.record(z.string(), z.number().nullable()),
   prediction: z.number(),
+  /** What a container answered beside the number. */
+  details: PredictionDetails.optional(),
   /** Whether it was computed for this request; absent where the model has no cache. */
   cache: z.enum(['hit-memory', 'hit-valkey', 'miss']).optional(),
   /** From the parsed request to the finished prediction, of the whole request. */

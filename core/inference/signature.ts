@@ -15,11 +15,16 @@ export const Signature = z.strictObject({
   passthrough: z.array(SignatureColumn),
   /** The column, of either list, whose value names what a prediction is about. */
   entityKey: z.string().optional(),
-  tensor: z.strictObject({
-    input: z.literal('features'),
-    output: z.literal('prediction'),
-    datatype: z.literal('FP32'),
-    width: z.int().positive(),
-  }),
+  /** What computes an answer: ONNX Runtime in the function itself, or a container behind it. */
+  runtime: z.enum(['onnx', 'container']).default('onnx'),
+  /** Of a model that takes features; one that takes raw columns has an input per column. */
+  tensor: z
+    .strictObject({
+      input: z.literal('features'),
+      output: z.literal('prediction'),
+      datatype: z.literal('FP32'),
+      width: z.int().positive(),
+    })
+    .optional(),
 });
 export type Signature = z.infer<typeof Signature>;

@@ -1,9 +1,18 @@
 import { z } from 'zod';
 
-export const ColumnName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, {
-  error:
-    'a column name has letters, digits and underscores and does not start with a digit; rename the column',
-});
+/** Names that the platform's own tables and JavaScript's objects give a meaning of their own. */
+const takenNames: ReadonlySet<string> = new Set(['__label', '__row', '__proto__']);
+
+/** What the header of a file has in practice: spaces, points, signs, letters of any script. */
+export const ColumnName = z
+  .string()
+  .regex(/^(?!\s)[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{1,128}(?<!\s)$/u, {
+    error:
+      'a column name has 1 to 128 printable characters and neither begins nor ends with a space; rename the column',
+  })
+  .refine((name) => !takenNames.has(name), {
+    error: 'this name is taken by the platform; rename the column',
+  });
 
 export const ColumnType = z.enum(['string', 'integer', 'number', 'boolean', 'timestamp'], {
   error: "a column's type is one of string, integer, number, boolean, timestamp",

@@ -44,7 +44,7 @@ function checkData({ data }: Sections, report: Report): void {
 /** Features become columns of a table whose names differ by more than case. */
 function checkFeatureNames({ features }: Sections, report: Report): void {
   const seen = new Map<string, string>();
-  for (const name of Object.keys(features.declared)) {
+  for (const name of Object.keys(features.declared ?? {})) {
     const path = ['features', 'declared', name];
     const twin = seen.get(name.toLowerCase());
     if (twin) report(path, `differs from ${twin} only by case; rename one of them`);
@@ -56,7 +56,7 @@ function checkFeatureNames({ features }: Sections, report: Report): void {
 }
 
 function checkFeatures({ data, features }: Sections, report: Report): void {
-  for (const [name, feature] of Object.entries(features.declared)) {
+  for (const [name, feature] of Object.entries(features.declared ?? {})) {
     const path = ['features', 'declared', name, 'column'];
     const column = data.columns[feature.column];
     if (feature.column === data.label) {
@@ -78,6 +78,34 @@ function checkFeatures({ data, features }: Sections, report: Report): void {
         'only a categorical feature has it; remove it',
       );
     }
+  }
+}
+
+/** Raw columns become columns of a table whose names differ by more than case, and inputs of a graph. */
+function checkInModel({ data, features, training }: Sections, report: Report): void {
+  const { inModel } = features;
+  if (!inModel) return;
+  const seen = new Map<string, string>();
+  for (const [place, name] of inModel.entries()) {
+    const path = ['features', 'inModel', place];
+    const twin = seen.get(name.toLowerCase());
+    if (twin === name) report(path, 'is named before; name each column once');
+    else if (twin)
+      report(path, `differs from ${twin} only by case; rename one of them in the data`);
+    seen.set(name.toLowerCase(), name);
+    if (name === data.label) {
+      report(path, 'the label cannot be an input, because it is not known at prediction time');
+    } else if (!Object.hasOwn(data.columns, name)) {
+      report(
+        path,
+        `is not among the declared columns; use one of ${listed(Object.keys(data.columns))}`,
+      );
+    }
+  }
+  if (training.trainer === 'xgboost') {
+    const message =
+      "the trainer 'xgboost' takes declared features; use features.declared, or train with your own Python, trainer: 'python'";
+    report(['features', 'inModel'], message);
   }
 }
 
@@ -196,6 +224,7 @@ export function checkReferences(sections: Sections, context: z.RefinementCtx<unk
   checkData(sections, report);
   checkFeatureNames(sections, report);
   checkFeatures(sections, report);
+  checkInModel(sections, report);
   checkEvaluation(sections, report);
   checkBudget(sections, report);
 }

@@ -2,6 +2,7 @@ import { landingPrefix } from '../datasets/landing.ts';
 import { valueCheck } from '../inference/check-value.ts';
 import type { LabelRecord, PredictionRecord } from '../inference/prediction-record.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
+import { readColumns } from '../model/features-section.ts';
 import { labelColumn } from './label-column.ts';
 import type { LogHour } from './log-window.ts';
 
@@ -20,7 +21,7 @@ export function whyNotTrainedOn({ data, features }: ModelDefinition): string | u
   if (data.mode === 'replace') {
     return "data.mode is 'replace': the newest file alone is trained on";
   }
-  const read = new Set(Object.values(features.declared).map(({ column }) => column));
+  const read = new Set(readColumns(features));
   const hidden = Object.entries(data.columns).find(
     ([name, column]) =>
       name !== data.label && column.sensitive && (!column.nullable || read.has(name)),

@@ -69,6 +69,8 @@ const version = {
   trainingJobName: z.string(),
   artifactsPrefix: z.string(),
   artifacts: ArtifactHashes,
+  /** Of the endpoint whose container answers for it; absent where ONNX Runtime does. */
+  endpointName: z.string().optional(),
   /** What the gate said; versions from before it was kept passed. */
   gate: z
     .strictObject({

@@ -4,6 +4,7 @@ import { instancesOf, mostHoldoutInstances } from '../../core/features/holdout-i
 import type { RawColumns, RawValue } from '../../core/features/raw-values.ts';
 import type { Signature } from '../../core/inference/signature.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { readColumns } from '../../core/model/features-section.ts';
 
 /**
  * What is kept of the holdout's raw rows, so that any version can answer them and slices can be made: all
@@ -13,7 +14,7 @@ export function keptColumns({
   data,
   features,
 }: ModelDefinition): ModelDefinition['data']['columns'] {
-  const read = new Set(Object.values(features.declared).map(({ column }) => column));
+  const read = new Set(readColumns(features));
   return Object.fromEntries(
     Object.entries(data.columns).filter(
       ([name, { sensitive }]) => name !== data.label && (!sensitive || read.has(name)),

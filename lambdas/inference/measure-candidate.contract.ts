@@ -14,6 +14,8 @@ export const MeasureCandidateEvent = z.object({
   signatureKey: z.string(),
   /** Rows of the holdout as instances of requests. */
   instancesKey: z.string(),
+  /** Of the endpoint whose container answers for it. */
+  endpointName: z.string().optional(),
 });
 /** A candidate that cannot answer is not measured; its evaluation says what else is wrong with it. */
 export const MeasureCandidateResult = MeasurementResult;

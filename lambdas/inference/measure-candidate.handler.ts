@@ -1,4 +1,4 @@
-import { createOnnxSession } from '../../adapters/onnx-session.ts';
+import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
@@ -14,7 +14,7 @@ const place = {
   model: environment.MODEL_NAME,
   data: s3Objects({ bucket: environment.DATA_BUCKET }),
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
-  createSession: createOnnxSession,
+  createSession: createModelSession,
 };
 
 export const handler = stepHandler(

@@ -60,6 +60,7 @@ async function load(place: MeasuringPlace, event: Event) {
     model,
     // It has no number yet.
     version: 0,
+    endpointName: event.endpointName,
     createSession,
     async read(name) {
       const bytes = await sources[name]();

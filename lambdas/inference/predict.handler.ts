@@ -3,7 +3,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
-import { createOnnxSession } from '../../adapters/onnx-session.ts';
+import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { formerlyLive } from '../../core/delivery/ledger.ts';
 import { type Failure, LiveVersions, RetiredError } from '../../core/inference/live-versions.ts';
@@ -61,7 +61,7 @@ const versions = new LiveVersions({
       {
         record: (number) => registry.getVersion(model, number),
         read: artifacts.get,
-        createSession: createOnnxSession,
+        createSession: createModelSession,
       },
       version,
     ),

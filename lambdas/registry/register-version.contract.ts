@@ -21,5 +21,7 @@ export const RegisterVersionEvent = z.object({
   featuresKey: z.string(),
   signatureKey: z.string(),
   rows: z.object({ train: z.int(), holdout: z.int() }),
+  /** Of the endpoint whose container answers for it. */
+  endpointName: z.string().optional(),
 });
 export const RegisterVersionResult = z.object({ version: z.int() });

@@ -61,6 +61,7 @@ export async function registerVersion(place: RegistrationPlace, event: Event): P
     origin: 'trained',
     artifactsPrefix,
     artifacts: { ...copied, 'metrics.json': written },
+    ...(event.endpointName !== undefined && { endpointName: event.endpointName }),
     lineage,
     gate: { outcome, verdictKey: verdictKey(model, runId) },
     registeredAt: place.now(),
@@ -136,8 +137,9 @@ async function artifactSources(
   event: Event,
   job: string,
 ): Promise<Source[]> {
+  const modelFile = event.endpointName === undefined ? 'model.onnx' : 'model.tar.gz';
   const wanted = [
-    { name: 'model.onnx', from: artifacts, key: `${job}model.onnx` },
+    { name: modelFile, from: artifacts, key: `${job}${modelFile}` },
     { name: 'parity.json', from: artifacts, key: `${job}parity.json` },
     { name: 'environment.json', from: artifacts, key: `${job}environment.json` },
     { name: 'profile.json', from: artifacts, key: `${job}profile.json` },

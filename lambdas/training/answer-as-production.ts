@@ -2,11 +2,13 @@ import type { DuckdbDatabase } from '../../adapters/duckdb-database.ts';
 import { rawRows, rawRowsColumns } from '../../adapters/duckdb-raw-rows.ts';
 import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
-import { createOnnxSession, UnfitGraphError } from '../../adapters/onnx-session.ts';
+import { createModelSession } from '../../adapters/model-session.ts';
+import { UnfitGraphError } from '../../adapters/onnx-session.ts';
 import { ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
-import { computeFeatures } from '../../core/features/compute-features.ts';
+import { inputColumns } from '../../core/features/feature-spec.ts';
 import { CorruptVersionError, loadVersion } from '../../core/inference/load-version.ts';
 import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+import { modelInput } from '../../core/inference/model-input.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import type { Slice } from '../../core/model/evaluation-section.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
@@ -38,7 +40,7 @@ export async function loadLiveVersion(place: ProductionPlace): Promise<LiveVersi
   const { live: number } = await ledger.head(definition.name);
   if (number === undefined) return undefined;
   const record = (version: number) => registry.getVersion(definition.name, version);
-  const source = { record, read: artifacts.get, createSession: createOnnxSession };
+  const source = { record, read: artifacts.get, createSession: createModelSession };
   try {
     return { number, loaded: await loadVersion(source, number) };
   } catch (error) {
@@ -56,20 +58,21 @@ function whyNotComparable(
   if (signature.task !== evaluation.task) {
     return `its task is ${signature.task}, and model.ts says ${evaluation.task}`;
   }
-  const gone = spec.features.filter(({ column }) => !columns.includes(column));
+  const gone = inputColumns(spec).filter((column) => !columns.includes(column));
   const [first] = gone;
-  if (first) {
-    const names = [...new Set(gone.map(({ column }) => column))].join(', ');
-    const why = data.columns[first.column]
+  if (first !== undefined) {
+    const names = gone.join(', ');
+    const why = data.columns[first]
       ? 'which is sensitive and kept only where features read it'
       : 'which model.ts declares no more';
     return `it reads ${names}, ${why}; declare and use it for one more training, or approve the candidate by hand`;
   }
-  const other = spec.features.find(
-    ({ column, columnType }) => data.columns[column]?.type !== columnType,
-  );
+  const read =
+    spec.columns ??
+    spec.features.map(({ column, columnType }) => ({ name: column, type: columnType }));
+  const other = read.find(({ name, type }) => data.columns[name]?.type !== type);
   if (!other) return undefined;
-  return `it reads ${other.column} as ${other.columnType}, and model.ts declares ${data.columns[other.column]?.type}; approve the candidate by hand`;
+  return `it reads ${other.name} as ${other.type}, and model.ts declares ${data.columns[other.name]?.type}; approve the candidate by hand`;
 }
 
 interface HoldoutAnswers {
@@ -127,15 +130,15 @@ export async function answerAsProduction(
   const production = productionOf(live, definition, await rawRowsColumns(database, path));
   const version = 'session' in production ? production : undefined;
   const slices = slicer(definition.evaluation.slices);
-  const read = version?.spec.features.map(({ column }) => column) ?? [];
+  const read = version ? inputColumns(version.spec) : [];
   const predictions: number[] = [];
   let first = 0;
   for await (const { columns, rows } of rawRows(database, path, [...read, ...slices.columns])) {
     slices.add(columns, first);
     first += rows;
     if (!version) continue;
-    const features = computeFeatures(version.spec, { rows, columns });
-    for (const found of await version.session.run(features, rows)) predictions.push(found);
+    const answers = await version.session.run(modelInput(version.spec, { rows, columns }));
+    for (const found of answers.predictions) predictions.push(found);
   }
   const answered = { outcome: 'answered', predictions } as const;
   return {

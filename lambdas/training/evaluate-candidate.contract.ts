@@ -23,8 +23,11 @@ export const EvaluateCandidateEvent = z.object({
   /** s3://…/train/ of the same features: the baseline predicts the mean of its labels. */
   trainUri: z.string(),
   featuresKey: z.string(),
+  signatureKey: z.string(),
   profileKey: z.string(),
   measurement: MeasurementResult,
+  /** Of the endpoint whose container answers for it. */
+  endpointName: z.string().optional(),
 });
 /**
  * Beside the job's model: evaluation.json (metrics, baseline, parity, the comparison with the live version,

@@ -1,17 +1,14 @@
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
-import {
-  type FeatureBatch,
-  featureBatches,
-  meanLabel,
-} from '../../adapters/duckdb-feature-table.ts';
-import { createOnnxSession } from '../../adapters/onnx-session.ts';
+import { type InputBatch, inputBatches, meanLabel } from '../../adapters/duckdb-feature-table.ts';
+import { createModelSession } from '../../adapters/model-session.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { BuiltFeatures } from '../../core/features/built-features.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import type { ModelSession } from '../../core/inference/loaded-version.ts';
-import { ParitySample, parityFeatures } from '../../core/inference/parity-sample.ts';
+import { ParitySample, parityInput, unfitSample } from '../../core/inference/parity-sample.ts';
+import { Signature } from '../../core/inference/signature.ts';
 import { type ReferenceProfile, TrainingProfile } from '../../core/monitoring/profile.ts';
 import { profilePredictions } from '../../core/monitoring/profile-predictions.ts';
 import { parseDocument } from '../../core/parse-document.ts';
@@ -69,14 +66,15 @@ interface Scored {
 }
 
 /** Runs the model on the holdout, a batch at a time. */
-async function score(session: ModelSession, batches: AsyncIterable<FeatureBatch>): Promise<Scored> {
+async function score(session: ModelSession, batches: AsyncIterable<InputBatch>): Promise<Scored> {
   const labels: number[] = [];
   const predictions: number[] = [];
   for await (const batch of batches) {
-    const found = await session.run(batch.features, batch.rows);
-    if (found.length !== batch.rows) {
+    const { rows } = batch.input;
+    const { predictions: found } = await session.run(batch.input);
+    if (found.length !== rows) {
       throw new UnusableCandidateError(
-        `the model gave ${found.length} predictions for ${batch.rows} rows; export one per row`,
+        `the model gave ${found.length} predictions for ${rows} rows; export one per row`,
       );
     }
     labels.push(...batch.labels);
@@ -96,8 +94,7 @@ function answersOf(
   const { data, definition } = place;
   return withDuckdb(async (database) => {
     const holdout = await downloadTables(data, database, 'holdout', [event.holdoutKey]);
-    const names = spec.features.map(({ name }) => name);
-    const scored = await score(session, featureBatches(database, holdout, names));
+    const scored = await score(session, inputBatches(database, holdout, spec));
     const [rows = ''] = await downloadTables(data, database, 'rows', [event.holdoutRowsKey]);
     const found = await answerAsProduction(database, rows, definition, live);
     const { production } = found;
@@ -144,8 +141,13 @@ async function evaluated(
   const { artifacts, definition } = place;
   const parityKey = `${prefix}parity.json`;
   const paritySample = parseDocument(ParitySample, await artifacts.getJson(parityKey), parityKey);
-  const [parityRows] = paritySample.input.shape;
-  const parityPredictions = await session.run(parityFeatures(paritySample), parityRows);
+  const unfit = unfitSample(spec, paritySample);
+  if (unfit !== undefined) {
+    throw new UnusableCandidateError(
+      `${parityKey} has ${unfit}, which is not what features.json says the model takes; train again`,
+    );
+  }
+  const { predictions: parityPredictions } = await session.run(parityInput(spec, paritySample));
   const live = await loadLiveVersion(place);
   try {
     const answers = await answersOf(place, event, session, spec, live);
@@ -158,6 +160,19 @@ async function evaluated(
   } finally {
     if (live && 'loaded' in live) await live.loaded.session.release();
   }
+}
+
+async function candidateSession(
+  { artifacts, data }: EvaluationPlace,
+  { endpointName, signatureKey }: Event,
+  { prefix, spec }: { readonly prefix: string; readonly spec: FeatureSpec },
+): Promise<ModelSession> {
+  const signature = parseDocument(Signature, await data.getJson(signatureKey), signatureKey);
+  if (endpointName !== undefined) {
+    return createModelSession({ runtime: 'container', endpointName, spec, signature });
+  }
+  const onnx = await artifacts.get(`${prefix}model.onnx`);
+  return createModelSession({ runtime: 'onnx', onnx, spec, signature });
 }
 
 /**
@@ -173,8 +188,7 @@ export async function evaluateCandidate(
   const { artifacts, data } = place;
   const prefix = prefixIn(artifacts.bucket, event.modelArtifacts);
   const spec = parseDocument(FeatureSpec, await data.getJson(event.featuresKey), event.featuresKey);
-  const onnx = await artifacts.get(`${prefix}model.onnx`);
-  const session = await createOnnxSession(onnx, spec.features.length);
+  const session = await candidateSession(place, event, { prefix, spec });
   try {
     const { evaluation, prediction } = await evaluated(place, event, session, { prefix, spec });
     const training = await data.getJson(event.profileKey);

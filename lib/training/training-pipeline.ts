@@ -229,6 +229,7 @@ export class TrainingPipeline extends Construct {
       holdoutRowsKey: feature('holdoutRowsKey'),
       trainUri: feature('trainUri'),
       featuresKey: feature('featuresKey'),
+      signatureKey: feature('signatureKey'),
       profileKey: feature('profileKey'),
       measurement: JsonPath.objectAt('$.measurement'),
     });

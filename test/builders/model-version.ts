@@ -17,12 +17,14 @@ export const signature = (model = 'parcel-weight'): Signature => ({
   ],
   passthrough: [{ name: 'parcel_id', type: 'string', nullable: false, sensitive: false }],
   entityKey: 'parcel_id',
+  runtime: 'onnx',
   tensor: { input: 'features', output: 'prediction', datatype: 'FP32', width: 2 },
 });
 
 export const featureSpec = (model = 'parcel-weight'): FeatureSpec => ({
   model,
   specHash: of('spec'),
+  input: 'features',
   features: [
     {
       name: 'length',

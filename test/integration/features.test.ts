@@ -441,7 +441,7 @@ describe('the features of a snapshot', () => {
           },
         }),
       );
-    const declared = aModelDefinition().features.declared;
+    const declared = aModelDefinition().features.declared ?? {};
     const columnsOf = async (asked: ModelDefinition) => {
       const { data, event } = await built();
       const { holdoutRowsKey } = await buildFeatures(data, asked, event);

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
-import { createOnnxSession } from '../../adapters/onnx-session.ts';
+import { createModelSession } from '../../adapters/model-session.ts';
 import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
@@ -176,7 +176,7 @@ async function aPipeline(name: string) {
         trainingImage,
         now,
         model: name,
-        createSession: createOnnxSession,
+        createSession: createModelSession,
         memoryMb: definition.serving.memoryMb,
         architecture: 'x64',
       };
@@ -319,7 +319,7 @@ describe('a candidate and the version that is live, with vocabularies of their o
     await pipeline.promote(1);
     const { data, features } = aModelDefinition();
     const { plan: _, ...columns } = data.columns;
-    const { plan: __, ...declared } = features.declared;
+    const { plan: __, ...declared } = features.declared ?? {};
     const evaluation = { ...aModelDefinition().evaluation, slices: {} };
     const narrower = define('narrower', {
       data: { ...data, columns },

@@ -2,11 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { elasticacheToken } from '../../adapters/elasticache-token.ts';
-import { createOnnxSession } from '../../adapters/onnx-session.ts';
+import { createModelSession } from '../../adapters/model-session.ts';
 import { valkeyPredictionCache } from '../../adapters/valkey-prediction-cache.ts';
 import { LiveVersions } from '../../core/inference/live-versions.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
-import { predict } from '../../core/inference/predict.ts';
+import { type PredictReply, predict } from '../../core/inference/predict.ts';
 import { PredictionCache } from '../../core/inference/prediction-cache.ts';
 import { accessString } from '../../lib/inference/shared-cache.ts';
 import { startValkeyServer, type ValkeyServer } from '../../local/valkey-server.ts';
@@ -71,7 +71,7 @@ function environmentOfAFunction() {
       const { record, objects } = modelVersion(version, graphs[version] as LinearModel);
       const read = async (key: string) => objects.get(key) as Buffer;
       return loadVersion(
-        { record: async () => record, read, createSession: createOnnxSession },
+        { record: async () => record, read, createSession: createModelSession },
         version,
       );
     },
@@ -116,7 +116,7 @@ const outcomes = async (asked: ReturnType<ReturnType<typeof environmentOfAFuncti
 /** Asks until every row comes from the server; whatever it asks, the answers are those that are right. */
 async function untilAllHit(
   { ask }: ReturnType<typeof environmentOfAFunction>,
-  right: readonly number[],
+  right: PredictReply['predictions'],
 ): Promise<void> {
   await until(async () => {
     const { records, reply } = await ask(rows);

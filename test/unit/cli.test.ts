@@ -558,11 +558,13 @@ describe('an example instance', () => {
       { ...column, name: 'kind', type: 'integer', allowed: [4, 5] },
     ],
     passthrough: [],
+    runtime: 'onnx',
     tensor: { input: 'features', output: 'prediction', datatype: 'FP32', width: 2 },
   };
   const spec: FeatureSpec = {
     model: 'm',
     specHash: '',
+    input: 'features',
     features: [
       {
         name: 'origin',

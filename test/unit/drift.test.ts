@@ -94,7 +94,7 @@ describe('the reference profile', () => {
   it('is a document, has every feature and counts every row', () => {
     expect(ReferenceProfile.parse(JSON.parse(JSON.stringify(reference)))).toEqual(reference);
     expect(reference.features.map(({ name }) => name)).toEqual(
-      Object.keys(flightDelay.features.declared),
+      Object.keys(flightDelay.features.declared ?? {}),
     );
     for (const { distribution } of [...reference.features, { distribution: reference.label }]) {
       const { counts, missing } = distribution.reference;

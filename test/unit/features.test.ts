@@ -332,7 +332,7 @@ describe("a model's signature", () => {
     expect(signature.inputs.map(({ name }) => name)).toEqual(['plan', 'age']);
     expect(signature.passthrough.map(({ name }) => name)).toEqual(['customer', 'seen_at']);
     expect(signature.entityKey).toBe('customer');
-    expect(signature.tensor.width).toBe(2);
+    expect(signature.tensor?.width).toBe(2);
     expect(JSON.stringify(signature)).not.toContain('left');
   });
 });

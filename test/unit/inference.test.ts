@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createModelSession } from '../../adapters/model-session.ts';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
@@ -11,7 +12,7 @@ import { PredictionFaultError, predict } from '../../core/inference/predict.ts';
 import { predictionIds, predictionOrigin, sortableId } from '../../core/inference/prediction-id.ts';
 import { PredictionRecord } from '../../core/inference/prediction-record.ts';
 import type { Signature } from '../../core/inference/signature.ts';
-import { modelVersion, signature } from '../builders/model-version.ts';
+import { featureSpec, modelVersion, signature } from '../builders/model-version.ts';
 import { linearPrediction } from '../builders/onnx-model.ts';
 
 const parse = instancesParser(signature());
@@ -181,7 +182,7 @@ function sourceOf({ record, objects }: ReturnType<typeof modelVersion>) {
       if (!bytes) throw new Error(`no object ${key}`);
       return bytes;
     },
-    createSession: createOnnxSession,
+    createSession: createModelSession,
   };
 }
 
@@ -251,7 +252,7 @@ describe('a version', () => {
     const version = await loadVersion(sourceOf(modelVersion(1, graph)), 1);
     await version.session.release();
     const session = {
-      run: async () => Float32Array.of(Number.NaN),
+      run: async () => ({ predictions: Float32Array.of(Number.NaN) }),
       release: async () => undefined,
     };
     await expect(answer({ ...version, session }, body({ length: 1 }))).rejects.toThrow(
@@ -298,7 +299,8 @@ describe('a version', () => {
       /has the inputs features and the outputs score/,
     ],
   ])('that %s is refused', async (_, onnx, message) => {
-    await expect(createOnnxSession(onnx ?? Buffer.of(), 2)).rejects.toThrow(message);
+    const request = { onnx: onnx ?? Buffer.of(), spec: featureSpec(), signature: signature() };
+    await expect(createOnnxSession({ runtime: 'onnx', ...request })).rejects.toThrow(message);
   });
 });
 

@@ -45,7 +45,7 @@ class World {
       spec: featureSpec(),
       parse: instancesParser(signature()),
       session: {
-        run: async () => Float32Array.of(version),
+        run: async () => ({ predictions: Float32Array.of(version) }),
         release: async () => {
           this.released.push(version);
         },
@@ -143,8 +143,9 @@ describe('the live version', () => {
     let finish = () => {};
     const held = world.versions.use(
       ({ session }) =>
-        new Promise<Float32Array>((resolve) => {
-          finish = () => resolve(session.run(new Float32Array(), 0));
+        new Promise<unknown>((resolve) => {
+          finish = () =>
+            resolve(session.run({ kind: 'features', rows: 0, features: new Float32Array() }));
         }),
     );
     await new Promise((resolve) => setImmediate(resolve));

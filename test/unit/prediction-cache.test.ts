@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { lruPredictionCache } from '../../adapters/lru-prediction-cache.ts';
 import { CircuitBreaker } from '../../core/inference/circuit-breaker.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+import type { AnswerIdentity, LoadedVersion } from '../../core/inference/loaded-version.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
 import { PredictionFaultError, predict } from '../../core/inference/predict.ts';
 import { PredictionCache, type SharedCache } from '../../core/inference/prediction-cache.ts';
@@ -18,8 +18,10 @@ const identity = fc.record({ modelSha256: sha256, featuresSha256: sha256 });
 const feature = fc.oneof(fc.float(), fc.constant(Number.NaN), fc.constantFrom(0, 1, -1));
 const bits = (row: readonly number[]) =>
   Buffer.from(Float32Array.from(row, (value) => (Number.isNaN(value) ? NaN : value)).buffer);
+const keysOf = (of: AnswerIdentity, features: Float32Array, rows: number) =>
+  predictionKeys(of, featureSpec(), { kind: 'features', rows, features });
 const keyOf = (of: { modelSha256: string; featuresSha256: string }, row: readonly number[]) =>
-  predictionKeys(of, Float32Array.from(row), 1)[0];
+  keysOf(of, Float32Array.from(row), 1)[0];
 
 describe('the key of a prediction', () => {
   test('is the same exactly for the same version and the same row', () => {
@@ -49,7 +51,7 @@ describe('the key of a prediction', () => {
     const matrix = fc.array(fc.tuple(feature, feature), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(identity, matrix, (of, rows) => {
-        const together = predictionKeys(of, Float32Array.from(rows.flat()), rows.length);
+        const together = keysOf(of, Float32Array.from(rows.flat()), rows.length);
         expect(together).toEqual(rows.map((row) => keyOf(of, row)));
       }),
     );
@@ -58,7 +60,7 @@ describe('the key of a prediction', () => {
   test('has one NaN for a missing value, whatever its bits', () => {
     const odd = new Float32Array(Uint32Array.of(0xffc0_0001, 0x3f80_0000).buffer);
     const of = { modelSha256: '0a'.repeat(32), featuresSha256: '0b'.repeat(32) };
-    expect(predictionKeys(of, odd, 1)).toEqual([keyOf(of, [Number.NaN, 1])]);
+    expect(keysOf(of, odd, 1)).toEqual([keyOf(of, [Number.NaN, 1])]);
   });
 });
 
@@ -313,15 +315,17 @@ describe('a request to a model with a cache', () => {
         spec: featureSpec(),
         parse: instancesParser(signature()),
         session: {
-          run: async (features, rows) => {
-            const matrix = Array.from({ length: rows }, (_, row) => [
-              features[row * 2] ?? 0,
-              features[row * 2 + 1] ?? 0,
+          run: async (input) => {
+            if (input.kind !== 'features') throw new TypeError('the model takes features');
+            const matrix = Array.from({ length: input.rows }, (_, row) => [
+              input.features[row * 2] ?? 0,
+              input.features[row * 2 + 1] ?? 0,
             ]);
             this.computed.push(...matrix);
-            return Float32Array.from(matrix, ([length = 0, items = 0]) =>
+            const predictions = Float32Array.from(matrix, ([length = 0, items = 0]) =>
               this.answer(length, items),
             );
+            return { predictions };
           },
           release: async () => undefined,
         },
