@@ -43,7 +43,8 @@ const trainingPlatform = [
 
 class SetupError extends Error {}
 
-const sha256OfFile = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
+const sha256 = (content) => createHash('sha256').update(content).digest('hex');
+const sha256OfFile = (path) => sha256(readFileSync(path));
 
 function isCurrent(stamp, fingerprint) {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint;
@@ -173,59 +174,130 @@ export function lockForLinux(lock) {
     .join('\n');
 }
 
-/** Downloads the wheels that a training on AWS brings along, as locked; quick when they are there. */
-async function downloadWheels(name) {
-  const { lockFile, size } = wheelSets[name];
-  const folder = join(root, '.slipway', 'wheels', name);
+/** Downloads the wheels of a list of requirements for AWS; quick when they are there. */
+async function downloadWheels({ title, folder, requirements, options = [] }) {
   const partial = `${folder}.partial`;
   const stamp = `${folder}.stamp`;
-  const fingerprint = `${sha256OfFile(join(root, lockFile))} ${trainingPlatform.join(' ')}`;
+  const fingerprint = `${sha256(requirements)} ${trainingPlatform.join(' ')}`;
   if (existsSync(folder) && isCurrent(stamp, fingerprint)) return;
   rmSync(partial, { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
-  const lock = `${folder}.txt`;
-  writeFileSync(lock, lockForLinux(readFileSync(join(root, lockFile), 'utf8')));
-  await step(
-    `Wheels of '${name}' for AWS (${size})`,
-    join(root, '.venv', 'xgboost', 'bin', 'python'),
-    [
-      '-m',
-      'pip',
-      'download',
-      '--quiet',
-      '--disable-pip-version-check',
-      '--only-binary',
-      ':all:',
-      '--require-hashes',
-      '--implementation',
-      'cp',
-      ...trainingPlatform,
-      '--dest',
-      partial,
-      '-r',
-      lock,
-    ],
-  );
-  rmSync(lock);
+  const list = `${folder}.txt`;
+  writeFileSync(list, requirements);
+  await step(title, join(root, '.venv', 'xgboost', 'bin', 'python'), [
+    '-m',
+    'pip',
+    'download',
+    '--quiet',
+    '--disable-pip-version-check',
+    '--only-binary',
+    ':all:',
+    ...options,
+    '--implementation',
+    'cp',
+    ...trainingPlatform,
+    '--dest',
+    partial,
+    '-r',
+    list,
+  ]);
+  rmSync(list);
   renameSync(partial, folder);
   writeFileSync(stamp, fingerprint);
 }
 
-/** GPUs are rare and their wheels large, so only what a model asks for is downloaded. */
-async function downloadNeededWheels(folder, script) {
-  const asked = spawnSync(join(folder, 'node'), [join(root, 'bin', 'training-wheels.ts')], {
-    encoding: 'utf8',
+const downloadWheelSet = (name) =>
+  downloadWheels({
+    title: `Wheels of '${name}' for AWS (${wheelSets[name].size})`,
+    folder: join(root, '.slipway', 'wheels', name),
+    requirements: lockForLinux(readFileSync(join(root, wheelSets[name].lockFile), 'utf8')),
+    options: ['--require-hashes'],
   });
-  // Models that cannot be read are the application's to tell, where it follows.
-  if (asked.status !== 0 && script === 'wheels') throw new SetupError(asked.stderr);
-  for (const name of asked.stdout.split('\n').filter(Boolean)) await downloadWheels(name);
+
+const isAlive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+};
+
+/** Waits while another process of this machine builds the same, and does the work as the only one. */
+async function alone(lock, work) {
+  mkdirSync(dirname(lock), { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const holder = existsSync(lock) ? Number(readFileSync(lock, 'utf8')) : 0;
+    // What a killed process left; one that has only just begun has not written its number yet.
+    if (holder > 0 && !isAlive(holder)) rmSync(lock, { force: true });
+    else await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  try {
+    await work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
 }
 
-/** A synthesis for AWS puts the wheels into an asset. */
-const needsWheels = (script) =>
-  script === 'wheels' ||
-  (script === 'bin/app.ts' && (process.env.SLIPWAY_ENVIRONMENT ?? 'local') !== 'local');
+/** The environment of a model's own train.py. pip's own words tell what cannot be had together. */
+const buildModelEnvironment = ({ model, environment, requirements }) =>
+  alone(`${environment}.lock`, async () => {
+    const stamp = join(environment, '.slipway-stamp');
+    if (isCurrent(stamp, requirements)) return;
+    const python = findPython();
+    rmSync(environment, { recursive: true, force: true });
+    mkdirSync(environment, { recursive: true });
+    const list = join(environment, 'requirements.txt');
+    await step(`Python environment of ${model}`, python, ['-m', 'venv', environment]);
+    writeFileSync(list, requirements);
+    await step(`Python packages of ${model}`, join(environment, 'bin', 'python'), [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '-r',
+      list,
+    ]);
+    writeFileSync(stamp, requirements);
+  });
+
+/** What Python the models need, as bin/python-needs.ts says it, or why it cannot be known. */
+function pythonNeeds(folder, names = []) {
+  const asked = spawnSync(join(folder, 'node'), [join(root, 'bin', 'python-needs.ts'), ...names], {
+    encoding: 'utf8',
+  });
+  return asked.status === 0 ? JSON.parse(asked.stdout) : { mistake: asked.stderr.trim() };
+}
+
+/** `wheels` and `python` are asked for by name; a synthesis puts wheels into an asset, or names the environments. */
+async function prepareModels(folder, script, args) {
+  const isSynthesis = script === 'bin/app.ts';
+  if (!isSynthesis && script !== 'wheels' && script !== 'python') return;
+  const { mistake, wheelSets: sets, models } = pythonNeeds(folder, isSynthesis ? [] : args);
+  if (mistake !== undefined) {
+    // Models that cannot be read are the application's to tell, where it follows.
+    if (isSynthesis) return;
+    throw new SetupError(mistake);
+  }
+  const onAws = (process.env.SLIPWAY_ENVIRONMENT ?? 'local') !== 'local';
+  if (script === 'python' || (isSynthesis && !onAws)) {
+    for (const model of models) await buildModelEnvironment(model);
+    return;
+  }
+  for (const name of sets) await downloadWheelSet(name);
+  for (const { model, wheels, requirements } of models) {
+    const title = `Wheels of ${model} for AWS`;
+    await downloadWheels({ title, folder: wheels, requirements });
+  }
+}
 
 /** Installs whatever is missing. @throws SetupError with what is missing and how to get it. */
 export async function setUp() {
@@ -262,8 +334,8 @@ export async function runScript(script, args) {
   try {
     await setUp();
     const folder = nodeFolder();
-    if (needsWheels(script)) await downloadNeededWheels(folder, script);
-    if (script === 'wheels') return;
+    await prepareModels(folder, script, args);
+    if (script === 'wheels' || script === 'python') return;
     const child = spawn(join(folder, 'node'), [join(root, script), ...args], {
       stdio: 'inherit',
       env: {

@@ -27,6 +27,11 @@ const tellingLine = /✅|❌|deploying\.\.\.|Bundling|Error/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
 const colours = /\u001b\[[0-9;]*m/g;
 
+/** Without a question, because nobody could answer it here. */
+export const deployUnasked = ['deploy', '--require-approval', 'never'];
+/** Direct: without a change set, which only a person would look at. */
+export const deployDirectly = [...deployUnasked, '--method', 'direct'];
+
 /**
  * Runs the CDK CLI; its telling lines are progress, all of them are told when it fails.
  * @throws CommandError with the end of what it said.

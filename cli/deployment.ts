@@ -51,6 +51,15 @@ async function readParameters(env: string): Promise<Map<string, string>> {
   return parameters;
 }
 
+const modelsIn = (parameters: ReadonlyMap<string, string>): string[] =>
+  [...parameters.keys()]
+    .flatMap((name) => /^models\/([^/]+)\/state-machine-arn$/.exec(name)?.[1] ?? [])
+    .sort();
+
+/** Names of the models that are deployed in an environment, which need not be deployed itself. */
+export const deployedModels = async (env: string): Promise<string[]> =>
+  modelsIn(await readParameters(env));
+
 export type Deployment = Awaited<ReturnType<typeof openDeployment>>;
 
 /**
@@ -64,12 +73,10 @@ export async function openDeployment(target: Target) {
     const value = parameters.get(name);
     if (value !== undefined) return value;
     throw new CommandError(
-      `the environment '${target.env}' is not deployed here (no parameter /slipway/${target.env}/${name}); deploy it with \`SLIPWAY_ENVIRONMENT=${target.env} npx cdk deploy --all\``,
+      `the environment '${target.env}' is not deployed here (no parameter /slipway/${target.env}/${name}); deploy it with \`slipway deploy --env ${target.env}\``,
     );
   };
-  const models = [...parameters.keys()]
-    .flatMap((name) => /^models\/([^/]+)\/state-machine-arn$/.exec(name)?.[1] ?? [])
-    .sort();
+  const models = modelsIn(parameters);
   const tableName = parameter('registry-table');
   return {
     environment: target.env,

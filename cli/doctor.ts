@@ -7,12 +7,12 @@ import { GetAccountSettingsCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { paginateListServiceQuotas, ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { wheelSetsOf } from '../config/model-python.ts';
 import type { ModelDefinition } from '../core/model/define-model.ts';
-import { deviceOf } from '../core/model/training-section.ts';
 import { cdk } from './cdk.ts';
 import { describeError } from './command-error.ts';
 import { type IdlePrice, idlePrice, type PricedTemplate } from './idle-price.ts';
-import { type RunningLaptop, repositoryRoot } from './laptop-file.ts';
+import { type RunningLaptop, repositoryRoot, synthesisVariables } from './laptop-file.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Check {
@@ -192,10 +192,7 @@ export function checkWheels(
   models: readonly ModelDefinition[],
   folder = join(repositoryRoot, '.slipway', 'wheels'),
 ): Check[] {
-  const sets = models.map(({ training }) =>
-    deviceOf(training.instanceType) === 'cuda' ? `${training.trainer}-gpu` : training.trainer,
-  );
-  return [...new Set(sets)].map((set) =>
+  return wheelSetsOf(models).map((set) =>
     existsSync(join(folder, set))
       ? ok(`wheels of ${set}`, 'downloaded')
       : warning(
@@ -249,14 +246,6 @@ export async function examine({ environment, models, laptop }: Patient): Promise
   return [credentials, ...local, bootstrap, concurrency, ...quotas, ...slack];
 }
 
-/** What a synthesis of the laptop's environment is told besides. */
-const laptopVariables = ({ env, identity }: RunningLaptop): Record<string, string> => ({
-  ...env,
-  SLIPWAY_LOCAL_JWT_ISSUER: identity.issuer,
-  SLIPWAY_LOCAL_JWKS_URI: `${identity.issuer}/.well-known/jwks.json`,
-  SLIPWAY_LOCAL_TRAINING_IMAGE: join(repositoryRoot, '.venv', 'xgboost'),
-});
-
 /** The templates of an environment as the CDK CLI makes them, by stack. @throws CommandError */
 export async function templatesOf(
   { environment, laptop }: Patient,
@@ -268,7 +257,7 @@ export async function templatesOf(
     const assembly = join(folder, 'assembly');
     await cdk(
       ['synth', '--quiet', '--output', assembly],
-      { ...variables, ...(laptop && laptopVariables(laptop)) },
+      { ...variables, ...(laptop && synthesisVariables(laptop)) },
       { note },
     );
     return new Map(

@@ -25,8 +25,31 @@ export const RunningLaptop = z.strictObject({
   logFile: z.string(),
   /** Where the dashboards of this cloud can be looked at. */
   dashboardUrl: z.url(),
+  /** `<host>:<port>` of the cache that models share; none where no model asked for one. */
+  cache: z.string().optional(),
 });
 export type RunningLaptop = z.infer<typeof RunningLaptop>;
+
+/** Python environment of the platform's own trainer: on a laptop, its training image. */
+export const stockEnvironment = join(repositoryRoot, '.venv', 'xgboost');
+
+/** What a synthesis of the laptop's environment is told. */
+export const synthesisVariables = ({
+  env,
+  identity: { issuer },
+  cache = '',
+}: {
+  readonly env: Readonly<Record<string, string>>;
+  readonly identity: { readonly issuer: string };
+  readonly cache?: string | undefined;
+}): Record<string, string> => ({
+  ...env,
+  SLIPWAY_ENVIRONMENT: 'local',
+  SLIPWAY_LOCAL_JWT_ISSUER: issuer,
+  SLIPWAY_LOCAL_JWKS_URI: `${issuer}/.well-known/jwks.json`,
+  SLIPWAY_LOCAL_TRAINING_IMAGE: stockEnvironment,
+  SLIPWAY_LOCAL_CACHE: cache,
+});
 
 const defaultFolder = join(repositoryRoot, '.slipway', 'local');
 const fileOf = (folder: string, port: number) => join(folder, `${port}.json`);

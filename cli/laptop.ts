@@ -3,14 +3,21 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readModels } from '../config/models.ts';
+import { readModelFolders } from '../config/models.ts';
+import type { ModelDefinition } from '../core/model/define-model.ts';
 import { type Cloud, startCloud } from '../local/cloud.ts';
 import { startDashboardPage } from '../local/dashboard-page.ts';
 import { type IdentityProvider, startIdentityProvider } from '../local/identity-provider.ts';
 import { findValkeyServer, startValkeyServer } from '../local/valkey-server.ts';
-import { cdk } from './cdk.ts';
+import { cdk, deployDirectly } from './cdk.ts';
 import { CommandError } from './command-error.ts';
-import { announceLaptop, type RunningLaptop, repositoryRoot } from './laptop-file.ts';
+import {
+  announceLaptop,
+  type RunningLaptop,
+  stockEnvironment,
+  synthesisVariables,
+} from './laptop-file.ts';
+import { buildEnvironments } from './model-python.ts';
 import { seconds, type Terminal } from './terminal.ts';
 
 export interface Laptop {
@@ -22,9 +29,6 @@ export interface Laptop {
 }
 
 const audience = 'slipway';
-const trainingImage = join(repositoryRoot, '.venv', 'xgboost');
-/** Direct: without a change set, which only a person would look at. */
-const deployAll = ['deploy', '--all', '--require-approval', 'never', '--method', 'direct'];
 
 /** What has to end or go, newest first. */
 class Cleanup {
@@ -47,6 +51,7 @@ const runFile = (
   cloud: Cloud,
   identity: IdentityProvider,
   dashboardUrl: string,
+  cache: string | undefined,
 ): RunningLaptop => ({
   port: cloud.port,
   pid: process.pid,
@@ -62,6 +67,7 @@ const runFile = (
   },
   logFile: cloud.logFile,
   dashboardUrl,
+  cache,
 });
 
 type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>;
@@ -79,10 +85,10 @@ const stepper =
 
 /** The address of a cache for the models that ask for one; undefined where none does. */
 async function startCache(
+  models: readonly ModelDefinition[],
   { note }: Pick<Terminal, 'note'>,
   cleanup: Cleanup,
 ): Promise<string | undefined> {
-  const models = await readModels(process.env);
   const asking = models.filter(({ serving }) => serving.cache).map(({ name }) => name);
   if (asking.length === 0) return undefined;
   if (!findValkeyServer()) {
@@ -104,18 +110,16 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
   const removeOutput = () => rmSync(output, { recursive: true, force: true });
   process.once('exit', removeOutput);
 
+  const folders = await readModelFolders(process.env);
+  await buildEnvironments(folders);
   const identity = await startIdentityProvider();
   cleanup.add(() => identity.stop());
-  const cache = await startCache(terminal, cleanup);
+  const definitions = folders.map(({ definition }) => definition);
+  const cache = await startCache(definitions, terminal, cleanup);
   const cloud = await step('starting the laptop cloud', () => startCloud());
   cleanup.add(() => cloud.stop());
   const env = {
-    ...cloud.env,
-    SLIPWAY_ENVIRONMENT: 'local',
-    SLIPWAY_LOCAL_JWT_ISSUER: identity.issuer,
-    SLIPWAY_LOCAL_JWKS_URI: identity.jwksUri,
-    SLIPWAY_LOCAL_TRAINING_IMAGE: trainingImage,
-    SLIPWAY_LOCAL_CACHE: cache ?? '',
+    ...synthesisVariables({ env: cloud.env, identity, cache }),
     // What a synthesis leaves in its temporary folder goes with ours.
     TMPDIR: temporary,
   };
@@ -128,7 +132,9 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
       cdk(['synth', '--quiet', '--output', assembly], env, tools),
     ]),
   );
-  await step('deploying the stacks', () => cdk([...deployAll, '--app', assembly], env, tools));
+  await step('deploying the stacks', () =>
+    cdk([...deployDirectly, '--all', '--app', assembly], env, tools),
+  );
   const dashboards = await startDashboardPage({
     endpoint: cloud.endpoint,
     region: cloud.region,
@@ -138,7 +144,7 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
     },
   });
   cleanup.add(() => dashboards.stop());
-  const running = runFile(cloud, identity, dashboards.url);
+  const running = runFile(cloud, identity, dashboards.url, cache);
   const removeRunFile = announceLaptop(running);
   cleanup.add(removeRunFile);
   process.once('exit', removeRunFile);
@@ -151,9 +157,9 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
  * @throws CommandError with the end of what the CDK CLI said.
  */
 export async function startLaptop(terminal: Pick<Terminal, 'note'>): Promise<Laptop> {
-  if (!existsSync(trainingImage)) {
+  if (!existsSync(stockEnvironment)) {
     throw new CommandError(
-      `the trainer's Python environment ${trainingImage} is missing; run \`node bin/setup.mjs\``,
+      `the trainer's Python environment ${stockEnvironment} is missing; run \`node bin/setup.mjs\``,
     );
   }
   const cleanup = new Cleanup();

@@ -3,6 +3,7 @@ import { CommandError, describeError, exitCodes } from './command-error.ts';
 import { approveCommand } from './commands/approve.ts';
 import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
+import { deployCommand } from './commands/deploy.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { downloadCommand } from './commands/download.ts';
 import { driftCommand } from './commands/drift.ts';
@@ -58,6 +59,7 @@ export function program(): Command {
   const commands = [
     localCommand,
     demoCommand,
+    deployCommand,
     dropCommand,
     trainCommand,
     statusCommand,

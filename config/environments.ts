@@ -16,9 +16,10 @@ const Api = z.discriminatedUnion('auth', [
 
 /** A folder of wheels goes with an image that has not the trainer's packages. */
 const wheels = z.string().min(1).optional();
+const deepLearningContainer = z.string().regex(/^[^:@/]+:[^:@/]+$/);
 const TrainingImage = z.union([
   /** Repository and tag; the account is the region's. */
-  z.strictObject({ deepLearningContainer: z.string().regex(/^[^:@/]+:[^:@/]+$/), wheels }),
+  z.strictObject({ deepLearningContainer, wheels }),
   /** An image's whole address; in local a Python environment's folder stands for it. */
   z.strictObject({ image: z.string().min(1), wheels }),
 ]);
@@ -28,6 +29,18 @@ const ImagesOfXgboost = z.strictObject({
   gpu: TrainingImage,
   gpuDevice: z.enum(['cpu', 'cuda']),
 });
+
+const ImageForWheels = z.union([
+  z.strictObject({ deepLearningContainer }),
+  z.strictObject({ image: z.string().min(1) }),
+]);
+/** Where models with their own train.py are trained. */
+const ImagesOfPython = z.discriminatedUnion('kind', [
+  /** Each brings its own wheels. */
+  z.strictObject({ kind: z.literal('images'), cpu: ImageForWheels, gpu: ImageForWheels }),
+  /** Each has its Python environment on this disk. */
+  z.strictObject({ kind: z.literal('environments') }),
+]);
 
 /** Where models that ask for a cache share their answers. */
 const Cache = z.discriminatedUnion('kind', [
@@ -57,7 +70,7 @@ export const Environment = z.strictObject({
   api: Api,
   cache: Cache,
   /** Trainer → images that SageMaker runs. */
-  trainingImages: z.strictObject({ xgboost: ImagesOfXgboost }),
+  trainingImages: z.strictObject({ xgboost: ImagesOfXgboost, python: ImagesOfPython }),
   /** How long the prediction log is gathered before it is written. */
   predictionLogBufferSeconds: z.int().min(0).max(900),
   /** How often the predictions are compared with the training rows. */
@@ -89,23 +102,25 @@ const wheelsOf = (name: string) => join(import.meta.dirname, '..', '.slipway', '
  * https://aws.github.io/deep-learning-containers/. Change Python or Ubuntu only together with the wheels'
  * platform in bin/setup.mjs.
  */
+const cpuOnAws = {
+  deepLearningContainer: 'pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker',
+};
+const gpuOnAws = {
+  deepLearningContainer: 'pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker',
+};
 const imagesOnAws = {
-  cpu: {
-    deepLearningContainer: 'pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker',
-    wheels: wheelsOf('xgboost'),
+  xgboost: {
+    cpu: { ...cpuOnAws, wheels: wheelsOf('xgboost') },
+    gpu: { ...gpuOnAws, wheels: wheelsOf('xgboost-gpu') },
+    gpuDevice: 'cuda',
   },
-  gpu: {
-    deepLearningContainer: 'pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker',
-    wheels: wheelsOf('xgboost-gpu'),
-  },
-  gpuDevice: 'cuda',
+  python: { kind: 'images', cpu: cpuOnAws, gpu: gpuOnAws },
 };
 
 /** A laptop trains a model for a GPU as well, on its CPU. */
 const imagesOnLaptop = (image: string | undefined) => ({
-  cpu: { image },
-  gpu: { image },
-  gpuDevice: 'cpu',
+  xgboost: { cpu: { image }, gpu: { image }, gpuDevice: 'cpu' },
+  python: { kind: 'environments' },
 });
 
 function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown {
@@ -116,7 +131,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     quietPeriodSeconds: 30,
     api: { auth: 'iam' },
     cache: { kind: 'elasticache' },
-    trainingImages: { xgboost: imagesOnAws },
+    trainingImages: imagesOnAws,
     predictionLogBufferSeconds: 300,
     driftCheckMinutes: 60,
     alarmPeriodMinutes: 5,
@@ -144,7 +159,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
       audience: 'slipway',
     },
     cache: laptopCache(variables['SLIPWAY_LOCAL_CACHE']),
-    trainingImages: { xgboost: imagesOnLaptop(variables['SLIPWAY_LOCAL_TRAINING_IMAGE']) },
+    trainingImages: imagesOnLaptop(variables['SLIPWAY_LOCAL_TRAINING_IMAGE']),
     predictionLogBufferSeconds: 5,
     driftCheckMinutes: 1,
     alarmPeriodMinutes: 1,

@@ -1,20 +1,31 @@
 import { globSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ModelDefinition } from '../core/model/define-model.ts';
 import { InvalidDocumentError, parseDocument } from '../core/parse-document.ts';
 
 const root = join(import.meta.dirname, '..');
 
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** A model's definition and the folder that it lies in, beside the model's Python. */
+export interface ModelFolder {
+  readonly definition: ModelDefinition;
+  /** Absolute. */
+  readonly folder: string;
+}
+
+/** Where the models are: the folder that SLIPWAY_MODELS names, or models/; a relative one starts at this repository. */
+export const modelsFolder = (variables: Variables): string =>
+  resolve(root, variables['SLIPWAY_MODELS'] ?? 'models');
+
 /**
- * The definition in every <name>/model.ts of the folder that SLIPWAY_MODELS names (models/ when unset;
- * a relative path starts at this repository), by name. Such a file imports defineModel by its path from there.
+ * The definition in every <name>/model.ts of the folder of models, by name. Such a file imports defineModel
+ * by its path from there.
  * @throws InvalidDocumentError naming file, path, value and fix.
  */
-export async function readModels(
-  variables: Readonly<Record<string, string | undefined>>,
-): Promise<ModelDefinition[]> {
+export async function readModelFolders(variables: Variables): Promise<ModelFolder[]> {
   const asked = variables['SLIPWAY_MODELS'];
-  const folder = resolve(root, asked ?? 'models');
+  const folder = modelsFolder(variables);
   const files = globSync('*/model.ts', { cwd: folder }).sort();
   if (asked !== undefined && files.length === 0) {
     throw new InvalidDocumentError('SLIPWAY_MODELS', [
@@ -23,10 +34,18 @@ export async function readModels(
   }
   return Promise.all(
     files.map(async (file) => {
-      const { default: definition } = await import(join(folder, file));
+      const path = join(folder, file);
+      const { default: definition } = await import(path);
       // A file without a default export would otherwise fail far from here.
       const what = `the default export of ${join(asked ?? 'models', file)}`;
-      return parseDocument(ModelDefinition, definition, what);
+      return {
+        definition: parseDocument(ModelDefinition, definition, what),
+        folder: dirname(path),
+      };
     }),
   );
 }
+
+/** The definitions alone. @throws InvalidDocumentError naming file, path, value and fix. */
+export const readModels = async (variables: Variables): Promise<ModelDefinition[]> =>
+  (await readModelFolders(variables)).map(({ definition }) => definition);

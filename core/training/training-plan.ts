@@ -42,18 +42,27 @@ export const trainingPrefixes = (model: string, id: string) => ({
 export const trainingJobName = (model: string, id: string, runId: string): string =>
   `${model}-${id.slice(0, 8)}-${runId.slice(runId.lastIndexOf('-') + 1)}`;
 
+type Trained = Pick<ModelDefinition, 'training' | 'evaluation' | 'serving' | 'data'>;
+
+/** The trainer's own. A model's own Python is given the model's in one, and what it needs to know of the model. */
+function trainersOwn({ training, serving, data }: Trained): Record<string, unknown> {
+  if (training.trainer === 'python') {
+    const user = JSON.stringify(training.hyperparameters);
+    return { serving: serving.target, label: data.label, user };
+  }
+  const { device: _, ...hyperparameters } = training.hyperparameters;
+  return hyperparameters;
+}
+
 /**
  * SageMaker's hyperparameters are texts. A definition names none of those that the platform sets. The device
  * is not among them: it comes with the image.
  */
-export function hyperparametersOf({
-  training,
-  evaluation,
-}: Pick<ModelDefinition, 'training' | 'evaluation'>): Record<string, string> {
-  const { device: _, ...hyperparameters } = training.hyperparameters;
+export function hyperparametersOf(definition: Trained): Record<string, string> {
+  const { training, evaluation } = definition;
   return Object.fromEntries(
     Object.entries({
-      ...hyperparameters,
+      ...trainersOwn(definition),
       trainer: training.trainer,
       task: evaluation.task,
       seed: training.seed,
@@ -91,8 +100,11 @@ export function planTraining(
     trainingJobName: trainingJobName(name, id, runId),
     outputUri: `s3://${artifactsBucket}/${output}`,
     checkpointUri: `s3://${artifactsBucket}/${checkpoints}`,
-    // Where it is computed belongs to the environment, as the image does.
-    hyperparameters: { ...hyperparametersOf(definition), device: input.trainingDevice },
+    hyperparameters: {
+      ...hyperparametersOf(definition),
+      // Where it is computed belongs to the environment, as the image does; own Python looks for itself.
+      ...(definition.training.trainer === 'xgboost' && { device: input.trainingDevice }),
+    },
   };
 }
 

@@ -20,6 +20,7 @@ import { RegistrySteps } from '../registry/registry-steps.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
 import { nativeLayer, type Platform } from '../runtime/native-layer.ts';
 import type { ModelStarter } from '../training/alarm-rule.ts';
+import type { OwnPython } from '../training/own-python.ts';
 import { PipelineName } from '../training/pipeline-name.ts';
 import { RunControl } from '../training/run-control.ts';
 import type { TrainingImages } from '../training/training-image.ts';
@@ -35,6 +36,8 @@ export interface ModelStackProps extends StackProps {
   readonly platform: Platform;
   readonly logRetention: RetentionDays;
   readonly trainingImages: TrainingImages;
+  /** Only of a model with its own train.py. */
+  readonly ownPython?: OwnPython | undefined;
   readonly quietPeriodSeconds: number;
   readonly predictionLogBufferSeconds: number;
   /** Only of a model that asks for a cache. */
@@ -78,6 +81,7 @@ export class ModelStack extends Stack {
     const job = new TrainingJob(this, 'TrainingJob', {
       ...context,
       trainingImages: props.trainingImages,
+      ownPython: props.ownPython,
     });
     const training = {
       ...context,

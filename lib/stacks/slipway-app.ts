@@ -7,6 +7,7 @@ import { InvalidDocumentError } from '../../core/parse-document.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
+import { type ImagesOfPython, imagesOfOwn, type OwnPython } from '../training/own-python.ts';
 import type { TrainingImages } from '../training/training-image.ts';
 import { AccountStack } from './account-stack.ts';
 import { ApiStack } from './api-stack.ts';
@@ -40,7 +41,7 @@ export interface Environment {
   readonly api: CallerAuth;
   /** Where models that ask for a cache share their answers. */
   readonly cache: CachePlace;
-  readonly trainingImages: Readonly<Record<ModelDefinition['training']['trainer'], TrainingImages>>;
+  readonly trainingImages: { readonly xgboost: TrainingImages; readonly python: ImagesOfPython };
   readonly predictionLogBufferSeconds: number;
   readonly driftCheckMinutes: number;
   readonly alarmPeriodMinutes: number;
@@ -69,6 +70,32 @@ const firstOfItsChannel = (models: readonly ModelDefinition[]): ModelDefinition[
   );
 
 /**
+ * Where a model is trained, and what it brings to there.
+ * @throws InvalidDocumentError where a model's own Python was not handed over.
+ */
+function trainingOf(
+  { name, training }: ModelDefinition,
+  { trainingImages }: Environment,
+  ownPython: ReadonlyMap<string, OwnPython>,
+): { trainingImages: TrainingImages; ownPython?: OwnPython } {
+  if (training.trainer === 'xgboost') return { trainingImages: trainingImages.xgboost };
+  const own = ownPython.get(name);
+  if (!own) {
+    throw new InvalidDocumentError(`the model ${name}`, [
+      "training.trainer: 'python' needs the model's own folder with train.py and requirements.txt; keep model.ts in models/<name>/ beside them",
+    ]);
+  }
+  return { trainingImages: imagesOfOwn(trainingImages.python, own), ownPython: own };
+}
+
+/** What an application is built with besides environment, models and account. */
+export interface AppOptions {
+  readonly outputFolder?: string;
+  /** Model → the Python that it brings, of models with their own train.py. */
+  readonly ownPython?: ReadonlyMap<string, OwnPython>;
+}
+
+/**
  * All stacks of an environment: what its account has once, what is kept, one stack per model, and over
  * them the API and what watches.
  * @throws InvalidDocumentError when two models would be the same stack.
@@ -77,7 +104,7 @@ export function slipwayApp(
   environment: Environment,
   models: readonly ModelDefinition[],
   account: string | undefined,
-  outputFolder?: string,
+  { outputFolder, ownPython = new Map() }: AppOptions = {},
 ): App {
   refuseSharedStacks(models);
   const app = new App({ outdir: outputFolder, context: featureFlags });
@@ -100,7 +127,7 @@ export function slipwayApp(
       model,
       state,
       platform: environment.platform,
-      trainingImages: environment.trainingImages[model.training.trainer],
+      ...trainingOf(model, environment, ownPython),
       quietPeriodSeconds: environment.quietPeriodSeconds,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
       sharedCache: sharedCacheOf(model),

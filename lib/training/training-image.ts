@@ -43,7 +43,7 @@ export function imageAddress(image: TrainingImage, region: string): string {
   if (!dlcRepositoryAccount) {
     throw new InvalidDocumentError('the training image (config/environments.ts)', [
       `region: AWS has no known account of Deep Learning Containers in ${region}, where ${image.deepLearningContainer} ` +
-        'should come from; deploy into another region, or give trainingImages.xgboost the address of your own image',
+        'should come from; deploy into another region, or give trainingImages the address of your own image',
     ]);
   }
   return `${dlcRepositoryAccount}.dkr.ecr.${region}.${domainSuffix ?? 'amazonaws.com'}/${image.deepLearningContainer}`;
@@ -53,7 +53,7 @@ export function imageAddress(image: TrainingImage, region: string): string {
 export function checkedWheels(folder: string): string {
   if (existsSync(folder) && globSync('*.whl', { cwd: folder }).length > 0) return folder;
   throw new InvalidDocumentError('the training image (config/environments.ts)', [
-    `trainingImages.xgboost: there are no wheels in ${folder}, and the image has not the trainer's packages; ` +
+    `trainingImages: there are no wheels in ${folder}, and the image has not the trainer's packages; ` +
       'run `node bin/setup.mjs wheels`, which downloads them',
   ]);
 }

@@ -15,10 +15,13 @@ import { hashOf } from '../../core/canonical-json.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
 import { grantListing, grantObjects, type ModelContext } from '../runtime/model-context.ts';
 import { explainWildcard } from '../runtime/waivers.ts';
+import { type OwnPython, programAsset } from './own-python.ts';
 import { checkedWheels, imageAddress, imageFor, type TrainingImages } from './training-image.ts';
 
 export interface TrainingJobProps extends ModelContext {
   readonly trainingImages: TrainingImages;
+  /** Only of a model with its own train.py. */
+  readonly ownPython?: OwnPython | undefined;
 }
 
 const trainerCode = join(import.meta.dirname, '..', '..', 'containers', 'trainers', 'src');
@@ -42,33 +45,42 @@ function refuseUnknownInstanceType(type: string, model: string): void {
 
 /** A SageMaker training job as a state: spot, checkpoints, no network, our code in a channel. */
 export class TrainingJob extends Construct {
-  /** Hash of the trainer's code and of the wheels it brings: part of a training's identity. */
+  /** Hash of the trainer's code, of the wheels it brings and of the model's own: part of a training's identity. */
   readonly trainerSha256: string;
   /** Address of the image. */
   readonly image: string;
   /** What the trainer computes on. */
   readonly device: 'cpu' | 'cuda';
   readonly jobRole: IRole;
-  private readonly code: Asset;
-  private readonly wheels: Asset | undefined;
+  /** Channel → what lies in it. */
+  private readonly assets: Readonly<Record<string, Asset>>;
   private readonly props: TrainingJobProps;
 
   constructor(scope: Construct, id: string, props: TrainingJobProps) {
     super(scope, id);
     this.props = props;
-    this.code = new Asset(this, 'TrainerCode', { path: trainerCode, exclude: ['**/__pycache__'] });
     const { instanceType } = props.model.training;
     refuseUnknownInstanceType(instanceType, props.model.name);
     const { device, wheels, ...image } = imageFor(instanceType, props.trainingImages);
     this.device = device;
     this.image = imageAddress(image, Stack.of(this).region);
-    this.wheels = wheels
-      ? new Asset(this, 'TrainerWheels', { path: checkedWheels(wheels) })
-      : undefined;
-    this.trainerSha256 = this.wheels
-      ? hashOf({ code: this.code.assetHash, wheels: this.wheels.assetHash })
-      : this.code.assetHash;
+    this.assets = this.createAssets(wheels);
+    const { code, ...brought } = Object.fromEntries(
+      Object.entries(this.assets).map(([channel, { assetHash }]) => [channel, assetHash]),
+    );
+    // Hashes of before there was more than the code stay what they were.
+    this.trainerSha256 =
+      Object.keys(brought).length > 0 ? hashOf({ code, ...brought }) : String(code);
     this.jobRole = this.createJobRole();
+  }
+
+  private createAssets(wheels: string | undefined): Record<string, Asset> {
+    const { model, ownPython } = this.props;
+    return {
+      code: new Asset(this, 'TrainerCode', { path: trainerCode, exclude: ['**/__pycache__'] }),
+      ...(wheels && { wheels: new Asset(this, 'TrainerWheels', { path: checkedWheels(wheels) }) }),
+      ...(ownPython && { program: programAsset(this, ownPython, model.name) }),
+    };
   }
 
   /** What SageMaker may do in the job's name. */
@@ -83,7 +95,7 @@ export class TrainingJob extends Construct {
     grantListing(role, data, [`features/${model.name}/`]);
     grantObjects(role, artifacts, ['read', 'write', 'delete'], own);
     grantListing(role, artifacts, own);
-    for (const asset of [this.code, ...(this.wheels ? [this.wheels] : [])]) {
+    for (const asset of Object.values(this.assets)) {
       role.addToPolicy(
         new PolicyStatement({
           actions: ['s3:GetObject'],
@@ -193,8 +205,9 @@ export class TrainingJob extends Construct {
         channel('train', { 'S3Uri.$': '$.features.trainUri' }),
         channel('validation', { 'S3Uri.$': '$.features.validationUri' }),
         channel('features', { 'S3Uri.$': '$.features.featuresUri' }),
-        channel('code', { S3Uri: this.code.s3ObjectUrl }),
-        ...(this.wheels ? [channel('wheels', { S3Uri: this.wheels.s3ObjectUrl })] : []),
+        ...Object.entries(this.assets).map(([name, { s3ObjectUrl }]) =>
+          channel(name, { S3Uri: s3ObjectUrl }),
+        ),
       ],
       OutputDataConfig: { 'S3OutputPath.$': '$.plan.outputUri', CompressionType: 'NONE' },
       CheckpointConfig: { 'S3Uri.$': '$.plan.checkpointUri' },

@@ -85,7 +85,7 @@ function synthesise(environment: EnvironmentName): readonly StackTemplate[] {
       ? { auth: 'jwt' as const, issuer: 'https://id', jwksUri: 'https://id/keys', audience: 'a' }
       : { auth: 'iam' as const };
   const settings = { ...environmentOnAws(environment), api: callers };
-  slipwayApp(settings, models, undefined, folder).synth();
+  slipwayApp(settings, models, undefined, { outputFolder: folder }).synth();
   return readdirSync(folder)
     .filter((name) => name.endsWith('.template.json'))
     .map((name) => {

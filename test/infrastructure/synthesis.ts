@@ -1,6 +1,6 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
 import { readEnvironment } from '../../config/environments.ts';
 import { defineModel } from '../../core/model/define-model.ts';
@@ -41,13 +41,24 @@ function standInWheels(): string {
   return wheels;
 }
 
+/** The Python of a model with its own train.py, by the model's name. */
+export function ownPythonOf(model: string, files: Readonly<Record<string, string>> = {}) {
+  const program = temporaryFolder('program');
+  for (const [name, text] of Object.entries({ 'train.py': '', ...files })) {
+    mkdirSync(dirname(join(program, name)), { recursive: true });
+    writeFileSync(join(program, name), text);
+  }
+  return new Map([[model, { program, environment: '/venv', wheels: standInWheels() }]]);
+}
+
 /** An environment on AWS with a stand-in for the trainer's wheels, which would come from the network. */
 export function environmentOnAws(name: EnvironmentOnAws, region = 'eu-west-1') {
   const environment = readEnvironment({ SLIPWAY_ENVIRONMENT: name, AWS_REGION: region });
   const { cpu, gpu, gpuDevice } = environment.trainingImages.xgboost;
   const wheels = standInWheels();
   const xgboost = { cpu: { ...cpu, wheels }, gpu: { ...gpu, wheels }, gpuDevice };
-  return { ...environment, trainingImages: { xgboost } };
+  const { python } = environment.trainingImages;
+  return { ...environment, trainingImages: { xgboost, python } };
 }
 
 /** Two models in an environment on AWS, as `cdk synth` makes them, once per process. */
@@ -60,7 +71,9 @@ export function synthesise(environment: EnvironmentOnAws): Synthesis {
 function synthesiseAnew(environment: EnvironmentOnAws): Synthesis {
   const folder = temporaryFolder('synth');
   const models = [flightDelay, defineModel(aModelDefinition())];
-  const app = slipwayApp(environmentOnAws(environment), models, undefined, folder);
+  const app = slipwayApp(environmentOnAws(environment), models, undefined, {
+    outputFolder: folder,
+  });
   const assembly = app.synth();
   const template = (name: string): Template =>
     Template.fromJSON(assembly.getStackByName(`Slipway-${environment}-${name}`).template);

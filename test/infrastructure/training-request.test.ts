@@ -7,7 +7,7 @@ import { defineModel } from '../../core/model/define-model.ts';
 import { planTraining } from '../../core/training/training-plan.ts';
 import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
-import { environmentOnAws } from './synthesis.ts';
+import { environmentOnAws, ownPythonOf } from './synthesis.ts';
 
 type Json = Record<string, unknown>;
 
@@ -16,6 +16,7 @@ const trainings = {
   'CPU on demand': { spot: false },
   'GPU on spot': { instanceType: 'ml.g5.xlarge', maxRuntimeSeconds: 7_200, maxWaitSeconds: 86_400 },
   'GPU on demand': { instanceType: 'ml.p4d.24xlarge', spot: false },
+  'own Python': { trainer: 'python', hyperparameters: { text: 'x'.repeat(2_489) } },
 } as const;
 
 const longest = `m${'x'.repeat(31)}`;
@@ -51,7 +52,9 @@ function requestOf(environment: 'dev' | 'staging' | 'prod', training: object): J
   const definition = defineModel(
     aModelDefinition({ name: longest, training: { trainer: 'xgboost', ...training } }),
   );
-  const app = slipwayApp(environmentOnAws(environment), [definition], undefined);
+  const app = slipwayApp(environmentOnAws(environment), [definition], undefined, {
+    ownPython: ownPythonOf(longest),
+  });
   const stack = app.node.children.find(({ node }) => node.id.includes('-Model-')) as Stack;
   const template = Template.fromStack(stack);
   const [machine] = Object.values(template.findResources('AWS::StepFunctions::StateMachine'));
@@ -118,7 +121,9 @@ describe.each(['dev', 'staging', 'prod'] as const)('the training request of %s',
     const { TrainingImage } = request['AlgorithmSpecification'] as Record<string, string>;
     const gpu = title.startsWith('GPU');
     expect(TrainingImage).toContain(gpu ? '-gpu-py312-cu' : '-cpu-py312-ubuntu');
-    expect(request['HyperParameters']).toMatchObject({ device: gpu ? 'cuda' : 'cpu' });
+    // A model's own Python looks for itself.
+    const device = title === 'own Python' ? undefined : gpu ? 'cuda' : 'cpu';
+    expect((request['HyperParameters'] as Json)['device']).toBe(device);
   });
 });
 

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { defineModel } from '../../core/model/define-model.ts';
 import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
-import { environmentOnAws, synthesise } from './synthesis.ts';
+import { environmentOnAws, ownPythonOf, synthesise } from './synthesis.ts';
 
 /** Amazon States Language, as far as these tests read it. */
 interface States {
@@ -210,6 +210,19 @@ describe('an alarm of a model', () => {
   });
 });
 
+const trainerSha256 = (stack: Template): string => {
+  const [plan] = Object.values(stack.findResources('AWS::Lambda::Function')).filter(
+    ({ Properties }) => Properties.Environment?.Variables?.TRAINER_SHA256,
+  );
+  return plan?.['Properties'].Environment.Variables.TRAINER_SHA256;
+};
+const channelsOf = (stack: Template): string[] => {
+  const train = definitionOf(stack).States['Train'] as unknown as {
+    Parameters: { InputDataConfig: { ChannelName: string }[] };
+  };
+  return train.Parameters.InputDataConfig.map(({ ChannelName }) => ChannelName);
+};
+
 describe("the trainer's wheels", () => {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-wheels-'));
   const wheel = join(folder, 'trainer-1.0.0-py3-none-any.whl');
@@ -220,6 +233,7 @@ describe("the trainer's wheels", () => {
     const environment = {
       ...environmentOnAws('dev'),
       trainingImages: {
+        python: { kind: 'environments' as const },
         xgboost: { cpu: image as never, gpu: image as never, gpuDevice: 'cuda' as const },
       },
     };
@@ -227,18 +241,6 @@ describe("the trainer's wheels", () => {
     return Template.fromStack(app.node.findChild('Slipway-dev-Model-Churn') as Stack);
   };
   const container = { deepLearningContainer: 'pytorch-training:1', wheels: folder };
-  const trainerSha256 = (stack: Template): string => {
-    const [plan] = Object.values(stack.findResources('AWS::Lambda::Function')).filter(
-      ({ Properties }) => Properties.Environment?.Variables?.TRAINER_SHA256,
-    );
-    return plan?.['Properties'].Environment.Variables.TRAINER_SHA256;
-  };
-  const channelsOf = (stack: Template): string[] => {
-    const train = definitionOf(stack).States['Train'] as unknown as {
-      Parameters: { InputDataConfig: { ChannelName: string }[] };
-    };
-    return train.Parameters.InputDataConfig.map(({ ChannelName }) => ChannelName);
-  };
 
   it('go with an image that has not its packages, and are part of what makes a training the same', () => {
     writeFileSync(wheel, 'first');
@@ -255,6 +257,39 @@ describe("the trainer's wheels", () => {
 
   it('that were never downloaded are told with the command that does', () => {
     expect(() => stackWith(container)).toThrow(/node bin\/setup\.mjs wheels/);
+  });
+});
+
+describe("a model's own Python", () => {
+  const definition = defineModel(aModelDefinition({ training: { trainer: 'python' } }));
+  const stackOf = (files: Readonly<Record<string, string>>, own = ownPythonOf('churn', files)) => {
+    const app = slipwayApp(environmentOnAws('dev'), [definition], undefined, { ownPython: own });
+    const folder = app.synth().directory;
+    const stack = Template.fromStack(app.node.findChild('Slipway-dev-Model-Churn') as Stack);
+    return { folder, stack };
+  };
+  const hashIn = ({ stack }: { stack: Template }) => trainerSha256(stack);
+
+  it('is a channel of its training, with the wheels of its packages in the image for them', () => {
+    const { stack } = stackOf({});
+    expect(channelsOf(stack)).toEqual([
+      ...['train', 'validation', 'features', 'code', 'wheels', 'program'],
+    ]);
+    expect(JSON.stringify(definitionOf(stack).States['Train'])).toContain('pytorch-training:');
+  });
+
+  it('makes another training where train.py or a module beside it changes, and nothing else does', () => {
+    const files = { 'train.py': 'a = 1', 'words.py': 'b = 1', 'tests/test_model.py': 'c = 1' };
+    const first = hashIn(stackOf(files));
+    expect(hashIn(stackOf(files))).toBe(first);
+    expect(hashIn(stackOf({ ...files, 'model.ts': '', 'notes.ipynb': '{}' }))).toBe(first);
+    expect(hashIn(stackOf({ ...files, 'tests/test_model.py': 'c = 2' }))).toBe(first);
+    expect(hashIn(stackOf({ ...files, 'train.py': 'a = 2' }))).not.toBe(first);
+    expect(hashIn(stackOf({ ...files, 'words.py': 'b = 2' }))).not.toBe(first);
+  });
+
+  it('is refused without the folder that it lies in', () => {
+    expect(() => stackOf({}, new Map())).toThrow(/models\/<name>\//);
   });
 });
 

@@ -22,6 +22,17 @@ describe('environments', () => {
     },
   );
 
+  it("train a model's own Python in an image with its wheels on AWS, and in its environment on a laptop", () => {
+    const { python } = readEnvironment({ SLIPWAY_ENVIRONMENT: 'dev' }).trainingImages;
+    expect(python).toMatchObject({ kind: 'images' });
+    const local = readEnvironment({
+      SLIPWAY_LOCAL_JWT_ISSUER: 'http://127.0.0.1:1',
+      SLIPWAY_LOCAL_JWKS_URI: 'http://127.0.0.1:1/keys',
+      SLIPWAY_LOCAL_TRAINING_IMAGE: '/python',
+    });
+    expect(local.trainingImages.python).toEqual({ kind: 'environments' });
+  });
+
   it('gives steps what a young account allows, and no more than Lambda has', () => {
     const environment = readEnvironment({ SLIPWAY_ENVIRONMENT: 'dev' });
     expect(environment.pipelineMemoryMb).toBe(3_008);

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ModelDefinition } from '../core/model/define-model.ts';
+import { deviceOf } from '../core/model/training-section.ts';
+import { InvalidDocumentError } from '../core/parse-document.ts';
+import type { ModelFolder } from './models.ts';
+import { mergeRequirements } from './requirements.ts';
+
+const root = join(import.meta.dirname, '..');
+const platformRequirements = join(root, 'containers', 'trainers', 'python', 'requirements.in');
+
+/** The Python of a model that is trained by its own train.py. */
+export interface ModelPython {
+  readonly model: string;
+  /** Folder of the model's Python files. */
+  readonly program: string;
+  /** What pip is given, one requirement a line. */
+  readonly requirements: string;
+  /** Folder of its Python environment on this disk; models with the same packages share one. */
+  readonly environment: string;
+  /** Folder of the wheels of the same packages, for AWS. */
+  readonly wheels: string;
+}
+
+function read(folder: string, file: string, model: string, fix: string): string {
+  const path = join(folder, file);
+  if (existsSync(path)) return readFileSync(path, 'utf8');
+  throw new InvalidDocumentError(`the model ${model}`, [
+    `training.trainer: 'python' needs ${path}, which is missing; ${fix}`,
+  ]);
+}
+
+/**
+ * undefined for a model that the platform's own trainer trains.
+ * @throws InvalidDocumentError naming the file, the line and the fix.
+ */
+export function modelPython({ definition, folder }: ModelFolder): ModelPython | undefined {
+  const { name: model, training } = definition;
+  if (training.trainer !== 'python') return undefined;
+  read(
+    folder,
+    'train.py',
+    model,
+    'write `def train(data, hyperparameters):` there, which returns the fitted object',
+  );
+  const own = read(
+    folder,
+    'requirements.txt',
+    model,
+    'name the packages that train.py imports, each pinned with ==; it may be empty',
+  );
+  const { lines, problems } = mergeRequirements(readFileSync(platformRequirements, 'utf8'), own);
+  if (problems.length > 0) {
+    throw new InvalidDocumentError(join(folder, 'requirements.txt'), problems);
+  }
+  const requirements = `${lines.join('\n')}\n`;
+  const id = createHash('sha256').update(requirements).digest('hex').slice(0, 16);
+  return {
+    model,
+    program: folder,
+    requirements,
+    environment: join(root, '.venv', 'models', id),
+    wheels: join(root, '.slipway', 'wheels', 'models', id),
+  };
+}
+
+/** Sets of wheels that the platform's own trainers need on AWS: GPUs are rare and theirs large. */
+export const wheelSetsOf = (models: readonly ModelDefinition[]): string[] => [
+  ...new Set(
+    models.flatMap(({ training }) => {
+      if (training.trainer === 'python') return [];
+      const { trainer, instanceType } = training;
+      return deviceOf(instanceType) === 'cuda' ? `${trainer}-gpu` : trainer;
+    }),
+  ),
+];
