@@ -27,6 +27,11 @@ const environments = {
   xgboost: 'containers/trainers/xgboost/requirements.txt',
 };
 
+/** What only tests need; no command waits for it. */
+const testEnvironments = {
+  client: 'clients/python/requirements.txt',
+};
+
 /** Sets of wheels that a training on AWS brings along → their lock, and how much they are. */
 const wheelSets = {
   xgboost: { lockFile: environments.xgboost, size: '150 MB' },
@@ -308,7 +313,11 @@ export async function setUp() {
     );
   }
   await installNodePackages();
-  for (const [name, lockFile] of Object.entries(environments)) {
+  await installPythonEnvironments(environments);
+}
+
+async function installPythonEnvironments(lockFiles) {
+  for (const [name, lockFile] of Object.entries(lockFiles)) {
     await installPythonEnvironment(name, lockFile);
   }
 }
@@ -333,6 +342,7 @@ function nodeFolder() {
 export async function runScript(script, args) {
   try {
     await setUp();
+    if (script === 'test/run.ts') await installPythonEnvironments(testEnvironments);
     const folder = nodeFolder();
     await prepareModels(folder, script, args);
     if (script === 'wheels' || script === 'python') return;
@@ -360,5 +370,8 @@ export async function runScript(script, args) {
 if (process.argv[1] && realpathSync(process.argv[1]) === thisFile) {
   const [script, ...args] = process.argv.slice(2);
   if (script) await runScript(script, args);
-  else await setUp();
+  else {
+    await setUp();
+    await installPythonEnvironments(testEnvironments);
+  }
 }

@@ -21,6 +21,7 @@ export interface ProxyOptions {
   readonly port: number;
 }
 
+export const defaultProxyPort = 8080;
 /** The API takes no more. */
 const limitBytes = 4 * 1024 * 1024;
 /** Whatever else a client sends is between it and this proxy. */

@@ -130,6 +130,26 @@ const trainers: Step = {
   },
 };
 
+/** The Python client; what its summary counts as anything but passed counts as failed. */
+const client: Step = {
+  name: 'client',
+  async run() {
+    const python = join(root, '.venv', 'client', 'bin', 'python');
+    const folder = join(root, 'clients', 'python');
+    const { code, output } = await execute(python, [
+      ...['-m', 'pytest', '--rootdir', folder, '-c', join(folder, 'pyproject.toml')],
+      ...['-p', 'no:cacheprovider', '--color=no', join(folder, 'tests')],
+    ]);
+    const summary = output.trimEnd().split('\n').at(-1) ?? '';
+    const counts = [...summary.matchAll(/(\d+) ([a-z]+)/g)];
+    const sum = (is: (word: string | undefined) => boolean) =>
+      counts.reduce((total, [, count, word]) => total + (is(word) ? Number(count) : 0), 0);
+    const passed = sum((word) => word === 'passed');
+    const failed = sum((word) => /^(failed|errors?|skipped|xfailed|xpassed)$/.test(word ?? ''));
+    return { passed, failed: code === 0 && passed > 0 ? failed : Math.max(failed, 1) };
+  },
+};
+
 const steps: Step[] = [
   check('types', ['tsc', '-p', '.']),
   check('lint', ['biome', 'check', '.']),
@@ -143,6 +163,7 @@ const steps: Step[] = [
   vitest('unit', ['--project', 'unit']),
   vitest('infrastructure', ['--project', 'infrastructure']),
   trainers,
+  client,
   vitest('integration', ['--project', 'integration']),
   vitest('emulator gaps are real', ['--project', 'integration', 'test/integration/laptop-cloud'], {
     SLIPWAY_BARE_EMULATOR: '1',

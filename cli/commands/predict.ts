@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { ParitySample } from '../../core/inference/parity-sample.ts';
 import { Signature } from '../../core/inference/signature.ts';
 import { parseDocument } from '../../core/parse-document.ts';
-import { type ApiClient, type ApiReply, openApi } from '../api-client.ts';
+import { type ApiReply, openApi } from '../api-client.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
+import { type CallersDoor, curlCall, type ExampleCall, pythonCall } from '../example-calls.ts';
+import { defaultProxyPort } from '../proxy.ts';
 import { sampleInstance } from '../sample-instance.ts';
 import { styled } from '../terminal.ts';
 
@@ -68,50 +71,27 @@ async function exampleBody(deployment: Deployment, model: string): Promise<strin
   );
 }
 
-function exampleCalls(
-  deployment: Deployment,
-  api: ApiClient,
-  path: string,
-  body: string,
-): string[] {
-  const url = `${api.baseUrl}${path}`;
-  const iam = deployment.parameter('api-auth') === 'iam';
-  const token = deployment.laptop ? '$(npx slipway token)' : '$SLIPWAY_TOKEN';
-  const curl = iam
-    ? [
-        `curl '${url}' \\`,
-        `  --aws-sigv4 "aws:amz:$AWS_REGION:execute-api" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \\`,
-        '  -H "x-amz-security-token: $AWS_SESSION_TOKEN" \\',
-      ]
-    : [`curl '${url}' \\`, `  -H "Authorization: Bearer ${token}" \\`];
-  const python = iam
-    ? [
-        'import json, os, urllib.request',
-        'from botocore.auth import SigV4Auth; from botocore.awsrequest import AWSRequest; from botocore.session import Session',
-        `request = AWSRequest("POST", ${JSON.stringify(url)}, data=${JSON.stringify(body)},`,
-        '                     headers={"Content-Type": "application/json"})',
-        'SigV4Auth(Session().get_credentials(), "execute-api", os.environ["AWS_REGION"]).add_auth(request)',
-        'call = urllib.request.Request(request.url, request.data.encode(), dict(request.headers))',
-        'print(json.load(urllib.request.urlopen(call)))',
-      ]
-    : [
-        'import json, subprocess, urllib.request',
-        ...(deployment.laptop
-          ? ['token = subprocess.check_output(["npx", "slipway", "token"], text=True).strip()']
-          : ['import os; token = os.environ["SLIPWAY_TOKEN"]']),
-        `call = urllib.request.Request(${JSON.stringify(url)}, ${JSON.stringify(body)}.encode(),`,
-        '    {"Content-Type": "application/json", "Authorization": "Bearer " + token})',
-        'print(json.load(urllib.request.urlopen(call)))',
-      ];
-  return [
-    styled('bold', 'curl'),
-    ...[...curl, "  -H 'Content-Type: application/json' \\", `  -d '${body}'`],
-    '',
-    styled('bold', 'Python'),
-    ...python,
-    '',
-  ];
+const clientFolder = join(import.meta.dirname, '..', '..', 'clients', 'python');
+
+function doorOf(deployment: Deployment, options: Options): CallersDoor {
+  if (deployment.parameter('api-auth') === 'iam') {
+    const { environment } = deployment;
+    return { auth: 'iam', environment, proxyUrl: `http://127.0.0.1:${defaultProxyPort}` };
+  }
+  if (!deployment.laptop) return { auth: 'jwt', tokenVariable: 'SLIPWAY_TOKEN' };
+  const cloud = options.cloud === undefined ? [] : ['--cloud', options.cloud];
+  return { auth: 'jwt', tokenCommand: ['npx', 'slipway', 'token', ...cloud] };
 }
+
+const exampleLines = (call: ExampleCall): string[] => [
+  styled('bold', 'curl'),
+  ...curlCall(call),
+  '',
+  styled('bold', 'Python'),
+  ...pythonCall(call),
+  '',
+  styled('bold', 'The answer'),
+];
 
 function checkReply(reply: ApiReply): void {
   if (reply.status === 200) return;
@@ -154,18 +134,21 @@ export const predictCommand = (): Command =>
         const api = await openApi(deployment);
         const reply = await api.post(path, text);
         checkReply(reply);
+        if (!options.example) {
+          terminal.result(reply.body, [JSON.stringify(reply.body, null, 2)]);
+          return undefined;
+        }
+        const request = JSON.parse(text);
+        const door = doorOf(deployment, options);
+        const { baseUrl } = api;
+        const call = { baseUrl, model, instances: request.instances, door, clientFolder };
         terminal.result(
-          options.example
-            ? {
-                request: { url: `${api.baseUrl}${path}`, body: JSON.parse(text) },
-                reply: reply.body,
-              }
-            : reply.body,
-          [
-            ...(options.example ? exampleCalls(deployment, api, path, text) : []),
-            ...(options.example ? [styled('bold', 'The answer')] : []),
-            JSON.stringify(reply.body, null, 2),
-          ],
+          {
+            request: { url: `${baseUrl}${path}`, body: request },
+            calls: { curl: curlCall(call).join('\n'), python: pythonCall(call).join('\n') },
+            reply: reply.body,
+          },
+          [...exampleLines(call), JSON.stringify(reply.body, null, 2)],
         );
         return undefined;
       }),

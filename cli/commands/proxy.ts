@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { authorizationFor, baseUrlOf } from '../api-client.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
-import { startProxy } from '../proxy.ts';
+import { defaultProxyPort, startProxy } from '../proxy.ts';
 
 interface Options extends Common {
   readonly port: number;
@@ -19,7 +19,7 @@ export const proxyCommand = (): Command =>
     description: "the environment's API on localhost, signed in your name, until Ctrl-C",
     examples: ['slipway proxy --env dev', 'slipway proxy --env prod --port 8081 --json'],
   })
-    .option('--port <port>', 'port on 127.0.0.1', portNumber, 8080)
+    .option('--port <port>', 'port on 127.0.0.1', portNumber, defaultProxyPort)
     .action((options: Options) =>
       run(options, async ({ deployment, terminal }) => {
         const baseUrl = baseUrlOf(deployment);
