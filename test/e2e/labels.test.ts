@@ -1,8 +1,11 @@
-// What turned out about predictions, from a file to rows that the pipeline trains on.
+// What turned out about predictions, from a file to rows that the pipeline trains on; and callers' own programs.
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { root } from './command-line.ts';
 import { flightsCsv } from './flights.ts';
 import { type Laptop, model, startLaptop, until } from './laptop.ts';
 
@@ -44,6 +47,27 @@ async function predicted(flights: readonly string[]): Promise<string[]> {
   return JSON.parse(text).prediction_ids;
 }
 
+const python = join(root, '.venv', 'client', 'bin', 'python');
+const sources = join(root, 'clients', 'python', 'src');
+const runPython = (args: readonly string[]) =>
+  promisify(execFile)(python, args, { cwd: root, env: { ...process.env, PYTHONPATH: sources } });
+
+/** What the Python client makes of the API, with tokens of the given scopes. */
+async function throughClient(what: string, ...scopes: string[]) {
+  const { port } = new URL(laptop.endpoint);
+  const scope = scopes.length > 0 ? ['--scope', scopes.join(' ')] : [];
+  const slipway = [process.execPath, join(root, 'bin', 'slipway.mjs')];
+  const token = JSON.stringify([...slipway, 'token', '--cloud', port, ...scope]);
+  const program = join(root, 'test', 'e2e', 'call_through_client.py');
+  const { stdout } = await runPython(['-W', 'error', program, what, laptop.api, token]);
+  return JSON.parse(stdout);
+}
+
+it('the Python client says by name that nothing is live, and that a model is not there', async () => {
+  expect(await throughClient('asked')).toMatchObject({ error: 'NotLiveError', tokens: 2 });
+  expect(await throughClient('of_nobody')).toMatchObject({ error: 'UnknownModelError' });
+});
+
 it('a file of labels becomes rows of the next snapshot; its wrong rows are told', async () => {
   const dropped = file('flights.csv', flightsCsv({ rows: 3_000, seed: 3 }));
   expect((await laptop.cli('drop', model, dropped, '--wait')).code).toBe(0);
@@ -72,4 +96,44 @@ it('a file of labels becomes rows of the next snapshot; its wrong rows are told'
     }
     return undefined;
   }, 1_000);
+});
+
+it('the Python client predicts a frame and tells what turned out, in requests of a thousand', async () => {
+  const { first_id: id, ...told } = await throughClient('answered');
+  expect(told).toEqual({
+    rows: 1_200,
+    same_index: true,
+    ids: 1_200,
+    versions: [1],
+    equal: true,
+    accepted: 1_200,
+    accepted_by_key: 2,
+    ready: true,
+    live: 1,
+    tokens: 2,
+  });
+  expect((await laptop.json('lineage', model, id)).version).toBe(1);
+});
+
+it('the Python client names what the API refuses: the row of the frame, the right that is missing', async () => {
+  expect(await throughClient('refused')).toMatchObject({
+    error: 'InvalidRequestError',
+    problems: [[1_100, 'distance', 'must be at least 1 (received -1)']],
+    completed: 1_000,
+  });
+  expect(await throughClient('of_labels')).toMatchObject({
+    error: 'InvalidRequestError',
+    problems: [[0, 'late', expect.stringMatching(/^must be one of 0, 1/)]],
+    completed: 0,
+  });
+  const { error } = await throughClient('asked', `${model}:feedback`);
+  expect(error).toBe('AccessDeniedError');
+});
+
+it('the calls that predict --example prints run as pasted', async () => {
+  const { calls, reply } = await laptop.json('predict', model, '--example');
+  const { stdout } = await promisify(execFile)('sh', ['-c', calls.curl], { cwd: root });
+  expect(JSON.parse(stdout).predictions).toEqual(reply.predictions);
+  const ran = await runPython(['-c', calls.python]);
+  expect(ran.stdout).toContain(`Prediction(prediction=${reply.predictions[0]},`);
 });
