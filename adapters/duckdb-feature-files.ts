@@ -54,3 +54,4 @@ export async function featureFile(
     },
   };
 }
+export type FeatureFile = Awaited<ReturnType<typeof featureFile>>;

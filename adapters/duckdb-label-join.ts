@@ -1,5 +1,5 @@
 import { DOUBLE, INTEGER, VARCHAR } from '@duckdb/node-api';
-import { type DuckdbDatabase, jsonPointer, sqlText } from './duckdb-database.ts';
+import { type DuckdbDatabase, sqlText } from './duckdb-database.ts';
 import { typedValue } from './duckdb-typed-values.ts';
 
 /** A label of a file, in the form it is joined in. */
@@ -25,19 +25,19 @@ export interface JoinedLine {
   readonly label: string;
 }
 
-const fields = ['predictionId', 'model', 'predictedAt', 'entityKey'] as const;
+const fields = ['predictionId', 'model', 'predictedAt', 'entityKey', 'purpose'] as const;
 
-/** Reads lines of the log whose labels are there; the same prediction may come more than once. */
+/**
+ * Reads lines of the log whose labels are there; the same prediction may come more than once. One that was
+ * asked for to compare is left out: a label by entity key would be about it instead of about the caller's.
+ */
 function insertPredictions(
   files: readonly string[],
   at: { readonly model: string; readonly hour: number },
   eventTime: string | undefined,
 ): string {
-  const paths = [
-    ...fields.map((name) => [name]),
-    ...(eventTime === undefined ? [] : [['inputs', eventTime]]),
-  ];
-  const list = paths.map((path) => sqlText(jsonPointer(path))).join(', ');
+  const paths = [...fields, ...(eventTime === undefined ? [] : [`inputs.${eventTime}`])];
+  const list = paths.map((path) => sqlText(`$.${path}`)).join(', ');
   const read = files.map(sqlText).join(', ');
   const instant = (text: string) => typedValue('timestamp', 'text', text).value;
   const asOf = eventTime === undefined ? 'made' : `coalesce(${instant('event_time')}, made)`;
@@ -46,13 +46,13 @@ function insertPredictions(
     SELECT ${at.hour}, n, id, made_at, made, ${asOf}, entity, line
     FROM (SELECT *, ${instant('made_at')} AS made FROM (
       SELECT n, line, found[1] AS id, found[2] AS model, found[3] AS made_at, found[4] AS entity,
-        found[5] AS event_time
+        found[5] AS purpose, found[6] AS event_time
       FROM (SELECT n, line, json_extract_string(line, [${list}]) AS found
         FROM (SELECT row_number() OVER () AS n, CASE WHEN json_valid(line) THEN line END AS line
           FROM read_csv([${read}], columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
             escape = '', header = false, auto_detect = false, max_line_size = 16777216))
         WHERE line IS NOT NULL))
-      WHERE model = ${sqlText(at.model)}
+      WHERE model = ${sqlText(at.model)} AND purpose IS NULL
         AND (id IN (SELECT prediction_id FROM wanted_ids) OR entity IN (SELECT entity FROM wanted_entities)))
     WHERE made IS NOT NULL`;
 }

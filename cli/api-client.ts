@@ -13,7 +13,7 @@ export interface ApiReply {
 export interface ApiClient {
   readonly baseUrl: string;
   /** Sends JSON text; resolves whatever the status. */
-  post(path: string, body: string): Promise<ApiReply>;
+  post(path: string, body: string, headers?: Readonly<Record<string, string>>): Promise<ApiReply>;
   /** Resolves whatever the status. */
   get(path: string): Promise<ApiReply>;
 }
@@ -98,9 +98,14 @@ function parsed(text: string): unknown {
 export async function openApi(deployment: Deployment): Promise<ApiClient> {
   const baseUrl = baseUrlOf(deployment);
   const authorize = authorizationFor(deployment);
-  const ask = async (method: Method, path: string, body?: string): Promise<ApiReply> => {
+  const ask = async (
+    method: Method,
+    path: string,
+    body?: string,
+    others: Readonly<Record<string, string>> = {},
+  ): Promise<ApiReply> => {
     const url = new URL(`${baseUrl}${path}`);
-    const headers = { 'content-type': 'application/json' };
+    const headers = { 'content-type': 'application/json', ...others };
     const authorization = await authorize({ method, url, headers, body: body ?? '' });
     const reply = await fetch(url, {
       method,
@@ -115,7 +120,7 @@ export async function openApi(deployment: Deployment): Promise<ApiClient> {
   };
   return {
     baseUrl,
-    post: (path, body) => ask('POST', path, body),
+    post: (path, body, headers) => ask('POST', path, body, headers),
     get: (path) => ask('GET', path),
   };
 }

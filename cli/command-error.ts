@@ -6,6 +6,7 @@ export const exitCodes = {
   rejected: 3,
   quarantined: 4,
   awaitingApproval: 5,
+  different: 6,
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 

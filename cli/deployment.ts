@@ -1,5 +1,6 @@
 import { paginateGetParametersByPath, SSMClient } from '@aws-sdk/client-ssm';
 import { dynamodbLedger } from '../adapters/dynamodb-ledger.ts';
+import { dynamodbParityChecks } from '../adapters/dynamodb-parity-checks.ts';
 import { dynamodbRegistry } from '../adapters/dynamodb-registry.ts';
 import { dynamodbRetrainingState } from '../adapters/dynamodb-retraining-state.ts';
 import { dynamodbRunLock } from '../adapters/dynamodb-run-lock.ts';
@@ -88,6 +89,7 @@ export async function openDeployment(target: Target) {
     registry: dynamodbRegistry({ tableName }),
     ledger: dynamodbLedger({ tableName }),
     health: dynamodbVersionHealth({ tableName }),
+    parity: dynamodbParityChecks({ tableName }),
     runLock: dynamodbRunLock({ tableName }),
     retraining: dynamodbRetrainingState({ tableName }),
     data: s3Objects({ bucket: parameter('data-bucket') }),

@@ -14,6 +14,7 @@ import { liveCommand } from './commands/live.ts';
 import { localCommand } from './commands/local.ts';
 import { logsCommand } from './commands/logs.ts';
 import { modelsCommand } from './commands/models.ts';
+import { parityCommand } from './commands/parity.ts';
 import { predictCommand } from './commands/predict.ts';
 import { proxyCommand } from './commands/proxy.ts';
 import { pruneCommand } from './commands/prune.ts';
@@ -35,6 +36,7 @@ Exit codes:
   ${exitCodes.rejected}  the model is retired; with --wait: the new version was refused; approve: its gate had refused it; rollback: no version served healthily
   ${exitCodes.quarantined}  with --wait: files were invalid and went to quarantine, and the rest was nothing new
   ${exitCodes.awaitingApproval}  with --wait: the new version is staged and waits for approval
+  ${exitCodes.different}  parity: the version does not predict what the notebook predicted
 
 Environment variables:
   SLIPWAY_CLOUD   port of the laptop cloud to talk to, where several are running
@@ -73,6 +75,7 @@ export function program(): Command {
     rollbackCommand,
     retireCommand,
     predictCommand,
+    parityCommand,
     lineageCommand,
     compareCommand,
     downloadCommand,

@@ -6,6 +6,7 @@ import { CommandError, exitCodes, usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
 import { drawTree, lineageTree, neighbourhood, type Verified, verifyLineage } from '../lineage.ts';
 import { findVersion } from '../operator.ts';
+import { parityLine } from '../parity/describe-parity.ts';
 import { styled } from '../terminal.ts';
 
 interface Options extends Common {
@@ -70,8 +71,11 @@ export const lineageCommand = (): Command =>
         const verified = options.verify
           ? await verifyLineage(deployment, version, terminal)
           : undefined;
-        terminal.result({ ...version, edges: around, ...(verified ? { verified } : {}) }, [
+        const parity = await deployment.parity.newest(model, version.version);
+        const told = { ...version, edges: around, parity: parity ?? null };
+        terminal.result({ ...told, ...(verified ? { verified } : {}) }, [
           ...drawTree(lineageTree(version, around)),
+          parityLine(model, parity),
           ...verdict(verified),
         ]);
         return verified?.some(({ equal }) => !equal) ? exitCodes.failed : exitCodes.done;

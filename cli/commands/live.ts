@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import { routedBy, until } from '../../core/delivery/ledger.ts';
+import type { ParityCheck } from '../../core/inference/parity-check.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
 import { because, deed } from '../describe-ledger.ts';
+import { parityLine } from '../parity/describe-parity.ts';
 import { columns } from '../terminal.ts';
 
 interface Options extends Common {
@@ -65,6 +67,9 @@ export const describeHistory = (live: Live): string[] => [
   describeLive(live),
 ];
 
+const parityOf = ({ model, version }: Live, parity: ParityCheck | undefined): string[] =>
+  version === null ? [] : [`Its ${parityLine(model, parity)}.`];
+
 export const liveCommand = (): Command =>
   deployedCommand({
     usage: 'live <model>',
@@ -83,12 +88,15 @@ export const liveCommand = (): Command =>
     .action((name: string, options: Options) =>
       run(options, async ({ deployment, terminal }) => {
         const at = options.at === undefined ? undefined : parseInstant(options.at);
-        const found = await liveVersion(deployment, deployment.model(name).name, at);
+        const model = deployment.model(name).name;
+        const found = await liveVersion(deployment, model, at);
         const { entries, ...live } = found;
-        terminal.result(
-          options.history ? { ...live, history: entries } : live,
-          options.history ? describeHistory(found) : [describeLive(found)],
-        );
+        const parity = await deployment.parity.newest(model, live.version);
+        const shown = { ...live, parity: parity ?? null };
+        terminal.result(options.history ? { ...shown, history: entries } : shown, [
+          ...(options.history ? describeHistory(found) : [describeLive(found)]),
+          ...parityOf(found, parity),
+        ]);
         return undefined;
       }),
     );

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { LedgerHead } from '../../core/delivery/ledger-entry.ts';
 import { type ModelVersion, sealedMetrics } from '../../core/registry/records.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
+import { parityInShort } from '../parity/describe-parity.ts';
 import { columns } from '../terminal.ts';
 
 const standingOf = ({ live, retired, staged }: LedgerHead) => ({
@@ -52,7 +53,12 @@ export const modelsCommand = (): Command =>
         deployment.models.map(async (model) => ({
           model,
           ...standingOf(await deployment.ledger.head(model)),
-          versions: (await deployment.registry.listVersions(model)).map(listed),
+          versions: await Promise.all(
+            (await deployment.registry.listVersions(model)).map(async (version) => ({
+              ...listed(version),
+              parity: (await deployment.parity.newest(model, version.version)) ?? null,
+            })),
+          ),
         })),
       );
       const rows = models.flatMap(({ model, versions, ...standing }) =>
@@ -64,11 +70,12 @@ export const modelsCommand = (): Command =>
               holdoutText(version),
               version.registeredAt,
               (version.onnxSha256 ?? '').slice(0, 12),
+              parityInShort(version.parity ?? undefined),
             ]),
       );
       terminal.result(
         models,
-        columns([['model', 'version', 'holdout', 'registered', 'model.onnx'], ...rows]),
+        columns([['model', 'version', 'holdout', 'registered', 'model.onnx', 'parity'], ...rows]),
       );
       return undefined;
     }),

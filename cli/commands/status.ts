@@ -5,6 +5,7 @@ import type { Deployment } from '../deployment.ts';
 import { approvalAdvice, because } from '../describe-ledger.ts';
 import { describeWaits, waitsOf } from '../describe-waits.ts';
 import { enteredStates } from '../execution-history.ts';
+import { parityLine } from '../parity/describe-parity.ts';
 import { executionOf } from '../runs.ts';
 import { columns, styled } from '../terminal.ts';
 
@@ -24,10 +25,14 @@ async function statusOf(deployment: Deployment, model: string) {
   ]);
   const lock = held?.lock;
   const since = entries.findLast(({ state }) => state === 'live')?.at;
+  const parity =
+    head.live === undefined ? undefined : await deployment.parity.newest(model, head.live);
   const retired = head.retired && entries.findLast(({ state }) => state === 'retired');
   return {
     model,
     live: head.live === undefined ? null : { version: head.live, since: since ?? null },
+    /** Of the live version with its notebook. */
+    parity: parity ?? null,
     retired: retired || null,
     staged: head.staged ?? null,
     lock: lock
@@ -78,6 +83,7 @@ function describe(status: Status): string[] {
     `${styled('bold', status.model)}: ${standing(status)}${staged === null ? '' : `; version ${staged} is staged`}`,
     // While its run goes on, a version is staged on its way to live.
     ...(staged === null || status.lock ? [] : approvalAdvice(status.model, staged)),
+    ...(status.live ? [`  ${parityLine(status.model, status.parity ?? undefined)}`] : []),
     ...activity(status),
     ...describeWaits(status.retraining, new Date().toISOString()),
     ...(status.runs.length > 0

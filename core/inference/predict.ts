@@ -8,7 +8,11 @@ import type { Instances } from './parse-instances.ts';
 import type { CacheLookup, CacheOutcome, PredictionCache } from './prediction-cache.ts';
 import { predictionIds, sortableId } from './prediction-id.ts';
 import { predictionKeys } from './prediction-keys.ts';
-import type { PredictionDetails, PredictionRecord } from './prediction-record.ts';
+import type {
+  PredictionDetails,
+  PredictionPurpose,
+  PredictionRecord,
+} from './prediction-record.ts';
 import type { Signature } from './signature.ts';
 
 /** A version gave something that is no prediction: a fault of the model, not of its caller. */
@@ -30,6 +34,7 @@ export interface PredictReply {
 export interface PredictRequest {
   readonly body: string;
   readonly requestId: string;
+  readonly purpose?: PredictionPurpose | undefined;
 }
 
 export interface Prediction {
@@ -124,12 +129,14 @@ interface Answered extends Answers {
   readonly features: Float32Array;
   readonly ids: readonly string[];
   readonly requestId: string;
+  readonly purpose?: PredictionPurpose | undefined;
   readonly at: Date;
   readonly latencyMs: number;
 }
 
 function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord[] {
-  const { instances, features, predictions, details, cache, ids, requestId, latencyMs } = answered;
+  const { instances, features, predictions, details, cache, ids, requestId, purpose, latencyMs } =
+    answered;
   const names = loggedNames(version.signature, version.spec);
   const width = version.spec.features.length;
   const predictedAt = answered.at.toISOString();
@@ -151,6 +158,7 @@ function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord
     prediction: predictions[row] ?? Number.NaN,
     ...(details?.[row] && { details: details[row] }),
     ...(cache?.[row] === undefined ? {} : { cache: cache[row] }),
+    ...(purpose && { purpose }),
     latencyMs,
   }));
 }
@@ -190,6 +198,7 @@ export async function predict(
       : { ...(await run(version, input)), kept: Promise.resolve() };
   const latencyMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
   const ids = predictionIds(version, sortableId(at.getTime()), instances.rows);
+  const { purpose, requestId } = request;
   const answered = { ...answers, instances, features, ids, at, latencyMs };
   return {
     reply: {
@@ -198,7 +207,7 @@ export async function predict(
       model_name: version.model,
       model_version: String(version.version),
     },
-    records: recordsOf(version, { ...answered, requestId: request.requestId }),
+    records: recordsOf(version, { ...answered, requestId, purpose }),
     sharedCache: answers.sharedCache,
     kept: answers.kept,
   };

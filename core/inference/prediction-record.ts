@@ -6,6 +6,13 @@ const RawValue = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 export const PredictionDetails = z.record(z.string(), z.unknown());
 export type PredictionDetails = z.infer<typeof PredictionDetails>;
 
+/** Why a prediction was asked for that is no traffic: a comparison with the notebook. */
+export const PredictionPurpose = z.enum(['parity']);
+export type PredictionPurpose = z.infer<typeof PredictionPurpose>;
+
+/** The header of a request that says so. */
+export const purposeHeader = 'x-slipway-purpose';
+
 /** One line of the prediction log. */
 export const PredictionRecord = z.strictObject({
   predictionId: z.string(),
@@ -23,6 +30,8 @@ export const PredictionRecord = z.strictObject({
   details: PredictionDetails.optional(),
   /** Whether it was computed for this request; absent where the model has no cache. */
   cache: z.enum(['hit-memory', 'hit-valkey', 'miss']).optional(),
+  /** Absent of traffic; drift, quality and labels are about traffic alone. */
+  purpose: PredictionPurpose.optional(),
   /** From the parsed request to the finished prediction, of the whole request. */
   latencyMs: z.number().nonnegative(),
 });

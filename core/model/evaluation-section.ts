@@ -12,7 +12,8 @@ export const MetricName = z.enum(['auc', 'log_loss', 'brier', 'rmse', 'mae'], {
 });
 export type MetricName = z.infer<typeof MetricName>;
 
-export const metricsOfTask: Record<Task, readonly MetricName[]> = {
+/** The first is the one to look at where none is declared. */
+export const metricsOfTask: Record<Task, readonly [MetricName, ...MetricName[]]> = {
   binary_classification: ['auc', 'log_loss', 'brier'],
   regression: ['rmse', 'mae'],
 };
@@ -44,7 +45,7 @@ export type Slice = z.infer<typeof Slice>;
 export const Limits = z.strictObject({
   /** Of a request with one row, in the function that serves it, without the network. */
   p95LatencyMs: z.number().positive().optional(),
-  /** Of model.onnx or model.tar.gz; a megabyte is 1,000,000 bytes. */
+  /** Of model.onnx; a megabyte is 1,000,000 bytes. */
   modelSizeMb: z.number().positive().optional(),
   costPer1000PredictionsUsd: z.number().positive().optional(),
 });

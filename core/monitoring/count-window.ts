@@ -30,6 +30,7 @@ export function windowCounter(profile: ReferenceProfile, version: number, window
         return;
       }
       const { predictedAt, features, inputs } = record;
+      if (record.purpose !== undefined) return;
       if (record.version !== version || predictedAt < from || predictedAt >= to) return;
       rows += 1;
       for (const { name, column, transform, counter } of counters) {

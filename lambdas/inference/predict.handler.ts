@@ -6,9 +6,11 @@ import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-
 import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { formerlyLive } from '../../core/delivery/ledger.ts';
+import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import { type Failure, LiveVersions, RetiredError } from '../../core/inference/live-versions.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
 import { type Prediction, predict } from '../../core/inference/predict.ts';
+import { PredictionPurpose, purposeHeader } from '../../core/inference/prediction-record.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { HttpError } from '../runtime/http-error.ts';
 import { type HttpReply, type HttpRequest, httpHandler } from '../runtime/http-handler.ts';
@@ -88,15 +90,18 @@ function logPrediction(
   const { late, failed, error } = outcome;
   const { records } = prediction;
   const [first] = records;
+  const latency = { value: durationMs, unit: 'Milliseconds' } as const;
   measure(
     model,
-    { [PredictMetrics.latencyMs]: { value: durationMs, unit: 'Milliseconds' }, ...errors(0) },
+    // A comparison asks for as many rows at once as it may: it is no caller that waits.
+    first?.purpose ? errors(0) : { [PredictMetrics.latencyMs]: latency, ...errors(0) },
     late + failed > 0 ? 'warn' : 'info',
     'predicted',
     {
       requestId,
       version: first?.version,
       rows: records.length,
+      purpose: first?.purpose,
       latencyMs: first?.latencyMs,
       log: { sent: outcome.sent, late, failed },
       ...cacheFields(prediction),
@@ -105,9 +110,21 @@ function logPrediction(
   );
 }
 
-async function answer({ body, requestId }: HttpRequest): Promise<HttpReply> {
+function purposeOf({ headers }: HttpRequest): PredictionPurpose | undefined {
+  const stated = headers[purposeHeader];
+  if (stated === undefined) return undefined;
+  const purpose = PredictionPurpose.safeParse(stated);
+  if (purpose.success) return purpose.data;
+  throw new InvalidRequestError([
+    `the header ${purposeHeader}: send ${PredictionPurpose.options.join(' or ')}, or leave it out (received '${stated.slice(0, 40)}')`,
+  ]);
+}
+
+async function answer(request: HttpRequest): Promise<HttpReply> {
   const startedAt = performance.now();
-  const prediction = await versions.use((version) => predict(version, { body, requestId }, cache));
+  const { body, requestId } = request;
+  const asked = { body, requestId, purpose: purposeOf(request) };
+  const prediction = await versions.use((version) => predict(version, asked, cache));
   const [outcome] = await Promise.all([predictionLog.put(prediction.records), prediction.kept]);
   logPrediction(prediction, outcome, { requestId, durationMs: performance.now() - startedAt });
   return { status: 200, body: { ...prediction.reply } };

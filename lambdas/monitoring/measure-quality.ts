@@ -45,6 +45,7 @@ export async function countPredictions(
   for await (const line of logLines(data, model, logged(window))) {
     const record = parsedRecord(line);
     if (record?.model !== model || record.version !== version) continue;
+    if (record.purpose !== undefined) continue;
     if (record.predictedAt >= from && record.predictedAt < to) count += 1;
   }
   return count;

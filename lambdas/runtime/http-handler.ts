@@ -15,6 +15,8 @@ export const maximumRequestBytes = 4 * 1024 * 1024;
 export interface HttpRequest {
   readonly method: string;
   readonly path: string;
+  /** By name in lower case. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
   /** The body's text; empty when there is none. */
   readonly body: string;
   /** API Gateway's id of the request. */
@@ -46,11 +48,13 @@ function bodyText(event: APIGatewayProxyEvent): string {
   }
 }
 
-function checkEncoding(event: APIGatewayProxyEvent): void {
-  const header = Object.entries(event.headers ?? {}).find(
-    ([name]) => name.toLowerCase() === 'content-encoding',
+const headersOf = (event: APIGatewayProxyEvent): HttpRequest['headers'] =>
+  Object.fromEntries(
+    Object.entries(event.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
   );
-  const encoding = header?.[1]?.trim().toLowerCase();
+
+function checkEncoding(headers: HttpRequest['headers']): void {
+  const encoding = headers['content-encoding']?.trim().toLowerCase();
   if (encoding && encoding !== 'identity') {
     throw new HttpError(
       415,
@@ -60,10 +64,12 @@ function checkEncoding(event: APIGatewayProxyEvent): void {
 }
 
 function request(event: APIGatewayProxyEvent, context: Context): HttpRequest {
-  checkEncoding(event);
+  const headers = headersOf(event);
+  checkEncoding(headers);
   return {
     method: event.httpMethod,
     path: event.path,
+    headers,
     body: bodyText(event),
     requestId: event.requestContext?.requestId ?? context.awsRequestId,
   };

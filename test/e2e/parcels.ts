@@ -10,7 +10,7 @@ const definition = (name: string): ModelDefinitionInput => ({
     columns: {
       parcel_id: { type: 'string' },
       sent_at: { type: 'timestamp' },
-      weight: { type: 'number', minimum: 0, maximum: 1_000 },
+      weight: { type: 'number', minimum: 0, maximum: 1_000, nullable: true },
       depot: { type: 'string' },
       late: { type: 'integer', allowed: [0, 1] },
     },

@@ -76,9 +76,10 @@ async function send(
   path: string,
   body: string | null,
   isBase64Encoded = false,
+  headers: Record<string, string> = {},
 ) {
   const requestContext = { requestId: 'gateway-1' };
-  const event = { httpMethod, path, headers: {}, body, isBase64Encoded, requestContext };
+  const event = { httpMethod, path, headers, body, isBase64Encoded, requestContext };
   const reply = await handler(event as unknown as APIGatewayProxyEvent, context);
   return { status: reply.statusCode, headers: reply.headers, body: JSON.parse(reply.body) };
 }
@@ -232,6 +233,30 @@ describe('the endpoint', () => {
     expect(reply.status).toBe(status);
     expect(reply.body.error).toMatch(text);
     expect(reply.headers).toMatchObject({ 'Content-Type': 'application/json' });
+  });
+
+  test('logs what a request says it is for, and refuses what it does not know', async () => {
+    const ask = (purpose: string) => {
+      const body = JSON.stringify({ instances: [{ length: 10, items: null, parcel_id: 'p-9' }] });
+      const headers = { 'X-Slipway-Purpose': purpose };
+      return send(predictHandler, 'POST', `/v1/models/${model}:predict`, body, false, headers);
+    };
+    const refused = await ask('test');
+    expect(refused).toMatchObject({ status: 400 });
+    expect(refused.body.error).toBe(
+      "the header x-slipway-purpose: send parity, or leave it out (received 'test')",
+    );
+    const answered = await ask('parity');
+    const [id] = answered.body.prediction_ids;
+    const record = await eventually(async () => {
+      const files = await data.list(`predictions/${model}/`);
+      const texts = await Promise.all(
+        files.map(async ({ key }) => (await data.get(key)).toString()),
+      );
+      const line = texts.flatMap((text) => text.split('\n')).find((each) => each.includes(id));
+      return line && PredictionRecord.parse(JSON.parse(line));
+    });
+    expect(record).toMatchObject({ predictionId: id, purpose: 'parity' });
   });
 
   test('answers or refuses whatever is sent, and never fails', async () => {

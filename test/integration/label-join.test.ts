@@ -180,4 +180,20 @@ describe('labels and the prediction log', () => {
     ]);
     expect(await joined([text], files)).toEqual({ lines: ['0 p1 1'], matched: ['labels/0 1'] });
   });
+
+  it('are not about what was asked for to compare, although it came later', async () => {
+    const made: Made = { id: 'p1', minute: 1, entity: 'ann', event: undefined };
+    const compared = { ...JSON.parse(lineOf({ ...made, id: 'p2', minute: 2 })), purpose: 'parity' };
+    const text = [lineOf(made), JSON.stringify(compared), ''].join('\n');
+    const files = new Map([
+      [
+        'labels/0',
+        [
+          { id: null, entity: 'ann', event: null, minute: 9, label: '1' },
+          { id: 'p2', entity: null, event: null, minute: 9, label: '1' },
+        ],
+      ],
+    ]);
+    expect(await joined([text], files)).toEqual({ lines: ['0 p1 1'], matched: ['labels/0 1'] });
+  });
 });

@@ -112,6 +112,7 @@ describe('the command line', () => {
       'local',
       'logs',
       'models',
+      'parity',
       'predict',
       'proxy',
       'prune',
