@@ -106,8 +106,8 @@ class Model:
 
     def live_version(self) -> int | None:
         """The version that answers; None where there is none yet. Raises as ready()."""
-        version = self._status().get("model_version")
-        return None if version is None else int(version)
+        status = self._status()
+        return None if status.get("model_version") is None else _version_of(status)
 
     def _status(self) -> dict[str, Any]:
         return self._transport.ask("GET", self._path)
@@ -120,7 +120,7 @@ class Model:
             raise InvalidRequestError(problems, error.status) from None
         rows = len(chunk.rows)
         predictions, ids = _list_of(reply, "predictions", rows), _list_of(reply, "prediction_ids", rows)
-        version = int(reply["model_version"])
+        version = _version_of(reply)
         return [_prediction(value, id_, version) for value, id_ in zip(predictions, ids, strict=True)]
 
     def _accepted(self, chunk: Chunk, columns: Mapping[str, str]) -> int:
@@ -142,6 +142,13 @@ def _list_of(reply: Mapping[str, Any], name: str, length: int) -> list[Any]:
     return value
 
 
+def _version_of(reply: Mapping[str, Any]) -> int:
+    version = str(reply.get("model_version"))
+    if not version.isdecimal():
+        raise UnexpectedReplyError(f"the reply's model_version is no number (received {version!r})", 200)
+    return int(version)
+
+
 def _fields_of(data: Any) -> list[str]:
     if is_frame(data):
         return list(data.columns)
@@ -149,10 +156,12 @@ def _fields_of(data: Any) -> list[str]:
 
 
 def _prediction(value: Any, prediction_id: str, version: int) -> Prediction:
-    if not isinstance(value, dict):
-        return Prediction(value, prediction_id, version)
-    details = {name: detail for name, detail in value.items() if name != "prediction"}
-    return Prediction(value["prediction"], prediction_id, version, details or None)
+    said = value if isinstance(value, dict) else {"prediction": value}
+    number = said.get("prediction")
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise UnexpectedReplyError(f"the prediction {prediction_id} is no number (received {number!r})", 200)
+    details = {name: detail for name, detail in said.items() if name != "prediction"}
+    return Prediction(float(number), prediction_id, version, details or None)
 
 
 def _as_given(answers: list[Prediction], data: Any) -> Any:

@@ -114,7 +114,10 @@ def _number(value: float) -> float | None:
 def _instant(value: datetime) -> str:
     # A Timestamp of pandas has nanoseconds, and its isoformat would write them.
     exact = value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value
-    zoned = exact.replace(tzinfo=UTC) if exact.tzinfo is None else exact.astimezone(UTC)
+    try:
+        zoned = exact.replace(tzinfo=UTC) if exact.tzinfo is None else exact.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"is {exact.isoformat()}, which is no year that UTC has here; send another") from None
     return f"{zoned.replace(tzinfo=None).isoformat()}Z"
 
 
