@@ -8,6 +8,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { downloadCommand } from './commands/download.ts';
 import { driftCommand } from './commands/drift.ts';
 import { dropCommand } from './commands/drop.ts';
+import { initCommand } from './commands/init.ts';
 import { labelsCommand } from './commands/labels.ts';
 import { lineageCommand } from './commands/lineage.ts';
 import { liveCommand } from './commands/live.ts';
@@ -61,6 +62,7 @@ export function program(): Command {
   const commands = [
     localCommand,
     demoCommand,
+    initCommand,
     deployCommand,
     dropCommand,
     trainCommand,

@@ -1,18 +1,5 @@
 import { z } from 'zod';
-
-/** Levenshtein's: how many letters to put in, take out or replace. */
-function distance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...from].entries()) {
-    const row = [i + 1];
-    for (const [j, other] of [...to].entries()) {
-      const substituted = (previous[j] ?? 0) + (letter === other ? 0 : 1);
-      row.push(Math.min(substituted, (previous[j + 1] ?? 0) + 1, (row[j] ?? 0) + 1));
-    }
-    previous = row;
-  }
-  return previous[to.length] ?? 0;
-}
+import { editDistance } from './nearest-names.ts';
 
 interface Bounds {
   readonly above?: number;
@@ -99,7 +86,7 @@ function adviceOn(name: string): string {
     return `the platform sets it; remove it here and use ${saidElsewhere[name]}`;
   }
   const [nearest] = xgboostHyperparameterNames
-    .map((known) => ({ known, edits: distance(name, known) }))
+    .map((known) => ({ known, edits: editDistance(name, known) }))
     .filter(({ known, edits }) => edits <= Math.max(2, known.length / 3))
     .sort((a, b) => a.edits - b.edits);
   const known = `there are ${xgboostHyperparameterNames.join(', ')}`;

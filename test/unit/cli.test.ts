@@ -106,6 +106,7 @@ describe('the command line', () => {
       'download',
       'drift',
       'drop',
+      'init',
       'labels',
       'lineage',
       'live',

@@ -1,0 +1,200 @@
+"""Which statements lead to a model and which to its predictions, and which rows each of them is about."""
+
+import ast
+
+from find import Finder, calls, method, targets
+from names import base, free
+from split import Splits
+
+LEARNING = frozenset("mean median mode std var min max sum quantile nunique count value_counts unique".split())
+
+
+class Slices:
+    """The parts of a program that train and that predict.
+
+    Attributes:
+        roles: fact → 'rows' (of every row), 'train', 'test', 'both', or None: not about data
+        train, predict: facts in order
+        model: name of the fitted object
+        state: names that predicting needs of what training learned
+    """
+
+    def __init__(self, program):
+        self.program = program
+        self.facts = program.facts
+        self.closure = self.closed()
+        self.finder = Finder(program)
+        self.splits = Splits(program)
+        self.read = self.finder.read()
+        self.roles = {}
+        self.names = {}
+        self.removed = []
+        self.assign_roles()
+
+    def closed(self):
+        """Function or class → everything of the module that it needs when it is called."""
+        late = {}
+        for fact in self.facts:
+            if fact.is_definition:
+                late[fact.node.name] = set(fact.late)
+        for _ in range(len(late)):
+            for name, needed in late.items():
+                late[name] = needed.union(*(late.get(other, ()) for other in needed)) - {name}
+        return late
+
+    def needs(self, fact):
+        """Every name that has to be there when a statement runs."""
+        needed = set(fact.uses) | (set() if fact.is_definition else set(fact.late))
+        return needed.union(*(self.closure.get(name, ()) for name in needed))
+
+    def assign_roles(self):
+        """In the order of the program: what is made of the table is about its rows, and so on."""
+        read = self.read[0] if self.read else None
+        for fact in self.facts:
+            if fact.is_import or fact.is_definition:
+                self.roles[fact] = None
+                continue
+            if fact is read:
+                role = "rows"
+            elif fact in self.splits.sides:
+                for name, _, side in self.splits.sides[fact]:
+                    self.names[name] = side
+                self.roles[fact] = "split"
+                continue
+            else:
+                role = self.role_of(fact)
+            if fact in self.splits.filters and role is not None:
+                # The rows that are left are still rows of the table.
+                self.roles[fact] = "train"
+                continue
+            self.roles[fact] = role
+            if fact.display:
+                continue
+            for name in fact.changes:
+                if role == "both":
+                    self.names.setdefault(name, "both")
+                elif role is not None:
+                    self.names[name] = role
+
+    def role_of(self, fact):
+        used = {self.names.get(name) for name in self.needs(fact) | fact.changes}
+        changed = {self.names.get(name) for name in fact.changes}
+        if {"train", "test"} <= changed or ("both" in used and "both" in changed):
+            return "both"
+        if "test" in used:
+            # Training that looks at the rows kept for looking is cleaned of it later.
+            return "train" if changed & {"train"} or self.trains(fact) else "test"
+        if "rows" in used and self.learns(fact):
+            return "train"
+        if "rows" in changed or ("rows" in used and "train" not in used):
+            return "rows"
+        if "train" in used or "both" in used:
+            return "train"
+        return "rows" if "rows" in used else None
+
+    def trains(self, fact):
+        return bool(self.finder.models_of(fact))
+
+    def learns(self, fact):
+        """Whether a statement makes something of all rows together: a model, a statistic."""
+        if self.trains(fact):
+            return True
+        for call in calls(fact.node):
+            if method(call) in ("fit", "fit_transform") and base(call.func.value) is not None:
+                return True
+        value = getattr(fact.node, "value", None)
+        return isinstance(fact.node, ast.Assign) and is_statistic(value)
+
+    def backward(self, end, needed, skip=()):
+        """Facts up to a place that lead to some names.
+
+        Returns:
+            the facts in order, and the names that are still needed before the first of them
+        """
+        needed = set(needed).union(*(self.closure.get(name, ()) for name in needed))
+        kept = []
+        for fact in reversed(self.facts[: end + 1]):
+            hit = fact.changes & needed
+            if fact.display or fact in skip or not hit:
+                continue
+            kept.append(fact)
+            if fact in self.splits.sides:
+                for name, source, _ in self.splits.sides[fact]:
+                    if name in needed:
+                        needed.discard(name)
+                        needed.add(source)
+                continue
+            if isinstance(fact.node, (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom)) or fact.is_definition:
+                needed -= fact.binds
+            needed |= self.needs(fact)
+            if fact is (self.read and self.read[0]):
+                needed -= fact.binds
+        return kept[::-1], needed
+
+    def training(self, model, end):
+        """Everything that leads to the model as it is at a place, without what looks at other rows."""
+        return self.backward(end, {model})[0]
+
+    def predicting(self, fact, expression, model, of_training=False):
+        """Everything that leads to an expression, and what it takes from training.
+
+        Args:
+            of_training: the expression is about the rows of training, and is wanted for others
+        """
+        end = self.facts.index(fact)
+        immediate, late, _ = free(expression)
+        needed = (immediate | late) - {model}
+        needed = needed.union(*(self.closure.get(name, ()) for name in needed)) - {model}
+        state = {model} if model in immediate | late else set()
+        kept = []
+        for index in range(end, -1, -1):
+            each = self.facts[index]
+            hit = each.changes & needed
+            if each.display or not hit or each in self.splits.filters:
+                continue
+            if any(method(call) in ("seed", "manual_seed") for call in calls(each.node)):
+                continue
+            role = self.roles[each]
+            if role == "train" and not (of_training and not self.learns(each)):
+                state |= hit
+                needed -= hit
+                continue
+            kept.append(each)
+            if role == "split":
+                for name, source, _ in self.splits.sides[each]:
+                    if name in needed:
+                        needed.discard(name)
+                        needed.add(source)
+                continue
+            if each is (self.read and self.read[0]):
+                needed -= each.binds
+                continue
+            if isinstance(each.node, (ast.Assign, ast.Import, ast.ImportFrom)) or each.is_definition:
+                needed -= each.binds
+            more = self.needs(each)
+            if role == "both":
+                more = {name for name in more if self.names.get(name) != "train"}
+            # A function that asks the model is given it from outside.
+            state |= more & {model}
+            needed |= more - {model}
+        return kept[::-1], state
+
+
+def is_statistic(node):
+    """Whether an expression is one value of a whole column, as in df['age'].median()."""
+    while isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        node = node.value
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in LEARNING:
+            return base(node.func.value) is not None or isinstance(node.func.value, ast.Call)
+        if node.func.attr in ("to_dict", "item", "tolist", "to_list"):
+            return is_statistic(node.func.value)
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("float", "int", "round", "list", "set", "sorted", "dict")
+        and any(is_statistic(each) for each in node.args)
+    )
+
+
+__all__ = ["Slices", "is_statistic", "targets"]
