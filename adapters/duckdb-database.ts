@@ -32,7 +32,15 @@ function translate(error: unknown): Error {
 }
 
 export const sqlText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+/** DuckDB takes a and A for the same name; a mark before each capital keeps them apart. */
+export const caseMarked = (name: string): string => name.replaceAll(/[A-Z^]/g, '^$&');
+export const caseUnmarked = (name: string): string => name.replaceAll(/\^(.)/g, '$1');
+
 export const sqlName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+/** A member of a JSON object, or one of a member (RFC 6901): names may have points, quotes and brackets. */
+export const jsonPointer = (names: readonly string[]): string =>
+  names.map((name) => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 
 /** The columns of one chunk of rows, in the order of the query. */
 export interface Chunk {

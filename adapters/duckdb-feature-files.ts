@@ -54,4 +54,3 @@ export async function featureFile(
     },
   };
 }
-export type FeatureFile = Awaited<ReturnType<typeof featureFile>>;

@@ -1,5 +1,5 @@
 import { DOUBLE, INTEGER, VARCHAR } from '@duckdb/node-api';
-import { type DuckdbDatabase, sqlText } from './duckdb-database.ts';
+import { type DuckdbDatabase, jsonPointer, sqlText } from './duckdb-database.ts';
 import { typedValue } from './duckdb-typed-values.ts';
 
 /** A label of a file, in the form it is joined in. */
@@ -36,8 +36,11 @@ function insertPredictions(
   at: { readonly model: string; readonly hour: number },
   eventTime: string | undefined,
 ): string {
-  const paths = [...fields, ...(eventTime === undefined ? [] : [`inputs.${eventTime}`])];
-  const list = paths.map((path) => sqlText(`$.${path}`)).join(', ');
+  const paths = [
+    ...fields.map((name) => [name]),
+    ...(eventTime === undefined ? [] : [['inputs', eventTime]]),
+  ];
+  const list = paths.map((path) => sqlText(jsonPointer(path))).join(', ');
   const read = files.map(sqlText).join(', ');
   const instant = (text: string) => typedValue('timestamp', 'text', text).value;
   const asOf = eventTime === undefined ? 'made' : `coalesce(${instant('event_time')}, made)`;

@@ -1,7 +1,13 @@
 import { open, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Finding } from '../core/datasets/validation-report.ts';
-import { type DuckdbDatabase, sqlName, sqlText, UnreadableDataError } from './duckdb-database.ts';
+import {
+  type DuckdbDatabase,
+  jsonPointer,
+  sqlName,
+  sqlText,
+  UnreadableDataError,
+} from './duckdb-database.ts';
 import type { Storage } from './duckdb-typed-values.ts';
 import { copyAsPlainText, NotTextError } from './plain-text.ts';
 
@@ -85,7 +91,7 @@ async function csv(path: string, declared: readonly string[]): Promise<RawFile> 
 
 /** Lines are read as text of one column, because JSON has no control characters to part it by. */
 function jsonLines(path: string, declared: readonly string[]): RawTable {
-  const paths = declared.map((name) => sqlText(`$.${name}`)).join(', ');
+  const paths = declared.map((name) => sqlText(jsonPointer([name]))).join(', ');
   const fields = declared.length > 0 ? `json_extract(line, [${paths}])` : 'NULL';
   const lines = `read_csv(${sqlText(path)}, columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '',
     escape = '', header = false, auto_detect = false, max_line_size = 16777216)`;

@@ -2,14 +2,16 @@ import { join } from 'node:path';
 import { BOOLEAN, DOUBLE, type DuckDBType, VARCHAR } from '@duckdb/node-api';
 import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
 import type { ColumnType } from '../core/model/data-section.ts';
-import { type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';
+import {
+  caseMarked,
+  caseUnmarked,
+  type DuckdbDatabase,
+  sqlName,
+  sqlText,
+} from './duckdb-database.ts';
 import { sqlTypeOf } from './duckdb-typed-values.ts';
 
 const typeOf: Readonly<Record<string, DuckDBType>> = { VARCHAR, DOUBLE, BOOLEAN };
-
-// DuckDB takes a and A for the same name; a mark before each capital keeps them apart.
-const marked = (name: string): string => name.replaceAll(/[A-Z]/g, '^$&');
-const unmarked = (name: string): string => name.replaceAll('^', '');
 
 /**
  * A Parquet file of raw rows in the making, in the declared types. The same rows give the same bytes.
@@ -40,7 +42,9 @@ export async function rawRowsFile(
     async finish(): Promise<string> {
       appender.close();
       const path = join(database.folder, `${table}.parquet`);
-      const select = columns.map(({ name }, i) => `c${i} AS ${sqlName(marked(name))}`).join(', ');
+      const select = columns
+        .map(({ name }, i) => `c${i} AS ${sqlName(caseMarked(name))}`)
+        .join(', ');
       await database.run(
         `COPY (SELECT ${select} FROM ${table}) TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd)`,
       );
@@ -53,7 +57,7 @@ export async function rawRowsFile(
 /** The columns that such a file in the database's folder has. */
 export async function rawRowsColumns(database: DuckdbDatabase, path: string): Promise<string[]> {
   const rows = await database.rows(`DESCRIBE SELECT * FROM read_parquet(${sqlText(path)})`);
-  return rows.map(([name]) => unmarked(String(name)));
+  return rows.map(([name]) => caseUnmarked(String(name)));
 }
 
 /** Some columns of such a file's rows, in its order, about 2,000 rows at a time. */
@@ -63,7 +67,7 @@ export async function* rawRows(
   columns: readonly string[],
 ): AsyncGenerator<{ readonly rows: number; readonly columns: RawColumns }> {
   const wanted = [...new Set(columns)];
-  const select = wanted.map((name) => sqlName(marked(name))).join(', ') || 'NULL';
+  const select = wanted.map((name) => sqlName(caseMarked(name))).join(', ') || 'NULL';
   for await (const chunk of database.chunks(
     `SELECT ${select} FROM read_parquet(${sqlText(path)})`,
   )) {

@@ -1,7 +1,13 @@
 import { type Example, type Finding, maximumExamples } from '../core/datasets/validation-report.ts';
 import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
 import type { Column } from '../core/model/data-section.ts';
-import { type DuckdbDatabase, sqlName, sqlText, UnreadableDataError } from './duckdb-database.ts';
+import {
+  caseMarked,
+  type DuckdbDatabase,
+  sqlName,
+  sqlText,
+  UnreadableDataError,
+} from './duckdb-database.ts';
 import { type RawTable, readRawFile } from './duckdb-raw-files.ts';
 import { sqlTypeOf, typedValue } from './duckdb-typed-values.ts';
 
@@ -20,9 +26,7 @@ export type Columns = Readonly<Record<string, Column>>;
 
 // Of each declared column a table has the value (v), what is wrong with it (p: 0 nothing, 1 it is null,
 // 2 it is not of the type), and where it is not of the type, what it is (s).
-// DuckDB takes a and A for the same name; a mark before each capital keeps them apart.
-const marked = (kind: string, name: string): string =>
-  sqlName(`${kind}_${name.replaceAll(/[A-Z]/g, '^$&')}`);
+const marked = (kind: string, name: string): string => sqlName(`${kind}_${caseMarked(name)}`);
 export const valueColumn = (name: string): string => marked('v', name);
 export const problemColumn = (name: string): string => marked('p', name);
 export const shownColumn = (name: string): string => marked('s', name);

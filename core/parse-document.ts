@@ -34,10 +34,14 @@ function shown(value: unknown): string {
 
 /** One line per problem: path, what is wrong and how to mend it, the value received. */
 export function describeIssues(error: z.ZodError, root: unknown): string[] {
-  return error.issues.map(
-    (issue) =>
-      `${pathText(issue.path)}: ${issue.message} (received ${shown(valueAt(root, issue.path))})`,
-  );
+  return error.issues.map((issue) => {
+    // Of a key that is wrong, it says what; the value under it is beside the point.
+    const [message, received] =
+      issue.code === 'invalid_key'
+        ? [issue.issues.map((inner) => inner.message).join('; '), issue.path.at(-1)]
+        : [issue.message, valueAt(root, issue.path)];
+    return `${pathText(issue.path)}: ${message} (received ${shown(received)})`;
+  });
 }
 
 /**

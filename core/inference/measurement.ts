@@ -19,7 +19,7 @@ export const Measurement = z.strictObject({
   }),
   /** Reading the artifacts, building the session, the first run. */
   loadMs: z.number(),
-  /** Of model.onnx. */
+  /** Of model.onnx, or of the model.tar.gz that its container runs. */
   modelBytes: z.int().positive(),
   costPer1000PredictionsUsd: z.number(),
 });

@@ -45,7 +45,7 @@ export type Slice = z.infer<typeof Slice>;
 export const Limits = z.strictObject({
   /** Of a request with one row, in the function that serves it, without the network. */
   p95LatencyMs: z.number().positive().optional(),
-  /** Of model.onnx; a megabyte is 1,000,000 bytes. */
+  /** Of model.onnx or model.tar.gz; a megabyte is 1,000,000 bytes. */
   modelSizeMb: z.number().positive().optional(),
   costPer1000PredictionsUsd: z.number().positive().optional(),
 });

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { pricedInstanceTypes, pricePerHourUsd, worstCaseUsd } from '../training/instance-prices.ts';
-import type { ColumnType, DataSection } from './data-section.ts';
+import type { Column, ColumnType, DataSection } from './data-section.ts';
 import { type EvaluationSection, type Holdout, metricsOfTask } from './evaluation-section.ts';
 import type { DeclaredFeature, FeaturesSection } from './features-section.ts';
 import type { RetrainingSection } from './retraining-section.ts';
@@ -25,17 +25,21 @@ const columnsOfTransform: Record<DeclaredFeature['transform'], readonly string[]
   hourOfDay: ['timestamp'],
 };
 
+/** A column may be called as what every object has. */
+const columnOf = ({ columns }: DataSection, name: string): Column | undefined =>
+  Object.hasOwn(columns, name) ? columns[name] : undefined;
+
 const listed = (names: Iterable<string>): string => [...names].join(', ');
 
 function checkData({ data }: Sections, report: Report): void {
   const names = Object.keys(data.columns);
   for (const role of ['label', 'entityKey', 'eventTime'] as const) {
     const name = data[role];
-    if (name !== undefined && !(name in data.columns)) {
+    if (name !== undefined && !columnOf(data, name)) {
       report(['data', role], `is not among the declared columns; use one of ${listed(names)}`);
     }
   }
-  const eventTime = data.eventTime === undefined ? undefined : data.columns[data.eventTime];
+  const eventTime = data.eventTime === undefined ? undefined : columnOf(data, data.eventTime);
   if (eventTime && eventTime.type !== 'timestamp') {
     report(['data', 'eventTime'], `must be a timestamp column; this one is a ${eventTime.type}`);
   }
@@ -58,7 +62,7 @@ function checkFeatureNames({ features }: Sections, report: Report): void {
 function checkFeatures({ data, features }: Sections, report: Report): void {
   for (const [name, feature] of Object.entries(features.declared ?? {})) {
     const path = ['features', 'declared', name, 'column'];
-    const column = data.columns[feature.column];
+    const column = columnOf(data, feature.column);
     if (feature.column === data.label) {
       report(path, 'the label cannot be a feature, because it is not known at prediction time');
     } else if (!column) {
@@ -95,7 +99,7 @@ function checkInModel({ data, features, training }: Sections, report: Report): v
     seen.set(name.toLowerCase(), name);
     if (name === data.label) {
       report(path, 'the label cannot be an input, because it is not known at prediction time');
-    } else if (!Object.hasOwn(data.columns, name)) {
+    } else if (!columnOf(data, name)) {
       report(
         path,
         `is not among the declared columns; use one of ${listed(Object.keys(data.columns))}`,
@@ -124,7 +128,7 @@ function checkHoldout(holdout: Holdout, { data }: Sections, report: Report): voi
       report(['evaluation', 'holdout', 'by'], 'a holdout by time needs data.eventTime');
     return;
   }
-  const column = data.columns[holdout.column];
+  const column = columnOf(data, holdout.column);
   if (!column) {
     report(['evaluation', 'holdout', 'column'], `use one of ${listed(Object.keys(data.columns))}`);
   } else if (holdout.by === 'column' && column.type === 'timestamp') {
@@ -143,7 +147,7 @@ function checkHoldout(holdout: Holdout, { data }: Sections, report: Report): voi
 function checkSlices({ data, evaluation }: Sections, report: Report): void {
   for (const [name, { column: columnName, values }] of Object.entries(evaluation.slices)) {
     const path = ['evaluation', 'slices', name];
-    const column = data.columns[columnName];
+    const column = columnOf(data, columnName);
     if (!column) {
       report([...path, 'column'], `use one of ${listed(Object.keys(data.columns))}`);
     } else if (columnName === data.label) {
@@ -176,7 +180,7 @@ function checkEvaluation(sections: Sections, report: Report): void {
   }
   checkHoldout(holdout, sections, report);
   checkSlices(sections, report);
-  const label = data.columns[data.label];
+  const label = columnOf(data, data.label);
   if (!label) return;
   if (task === 'binary_classification' && label.type !== 'boolean' && label.type !== 'integer') {
     report(

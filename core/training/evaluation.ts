@@ -49,7 +49,9 @@ export const Evaluation = z.strictObject({
     rows: z.int(),
     /** null where the candidate gave no number. */
     maximumAbsoluteDifference: z.number().nullable(),
+    /** Largest difference that is accepted: this, and that share of the trainer's prediction. */
     tolerance: z.number(),
+    relativeTolerance: z.number().optional(),
   }),
   production: ProductionResult,
   slices: z.array(SliceResult),
@@ -174,7 +176,12 @@ export function evaluate(section: EvaluationSection, answers: CandidateAnswers):
     baseline,
     ...found
   } = measurable ? measureCandidate(section, answers) : nothingMeasured(answers);
-  const rules = [parityRule, ...needed, ...compared, ...checkLimits(section, measurement)];
+  const rules = [
+    parityRule,
+    ...needed,
+    ...compared,
+    ...checkLimits(section, measurement, answers.runtime),
+  ];
   return {
     task,
     primaryMetric: metric,

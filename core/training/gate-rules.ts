@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { MeasurementResult } from '../inference/measurement.ts';
-import type { ParitySample } from '../inference/parity-sample.ts';
+import { type ParitySample, parityTolerance } from '../inference/parity-sample.ts';
+import type { Signature } from '../inference/signature.ts';
 import { type EvaluationSection, higherIsBetter, type Task } from '../model/evaluation-section.ts';
 import { Comparison } from './compare-versions.ts';
 import type { Numbers } from './metrics.ts';
@@ -32,16 +33,43 @@ export const shownRows = (rows: number): string => rows.toLocaleString('en-US');
 
 const judged = (passed: boolean): EvaluationRule['outcome'] => (passed ? 'passed' : 'failed');
 
-/** No trainer may allow itself more: trees give the same sums in both runtimes but for rounding. */
-const largestTolerance = 1e-6;
+/** What a trainer says its model is, in metrics.json. */
+export const ModelKind = z.enum(['trees', 'linear', 'network', 'python']);
+export type ModelKind = z.infer<typeof ModelKind>;
+
+type Tolerance = Required<Pick<ParitySample, 'tolerance' | 'relativeTolerance'>>;
+
+const float32: Tolerance = { tolerance: 1e-5, relativeTolerance: 1e-3 };
+/**
+ * No trainer may allow itself more. Trees give the same sums in both runtimes but for the rounding of an
+ * answer to 32 bits; linear models may have a step in 32 bits; a network sums in another order.
+ */
+const largestTolerances: Readonly<Record<ModelKind, Tolerance>> = {
+  trees: { tolerance: 1e-6, relativeTolerance: 1e-6 },
+  linear: { tolerance: 1e-5, relativeTolerance: 1e-5 },
+  network: float32,
+  python: float32,
+};
 
 export interface ParityAnswers {
   readonly paritySample: ParitySample;
-  /** ONNX Runtime's predictions of the parity sample. */
+  /** @default trees */
+  readonly kind?: ModelKind;
+  /** @default onnx */
+  readonly runtime?: Signature['runtime'];
+  /** The candidate's predictions of the parity sample, by that. */
   readonly parityPredictions: Numbers;
 }
 
-function comparedRows({ paritySample, parityPredictions }: ParityAnswers) {
+function toleranceOf({ kind = 'trees', paritySample }: ParityAnswers): Tolerance {
+  const { tolerance, relativeTolerance } = largestTolerances[kind];
+  return {
+    tolerance: Math.min(paritySample.tolerance, tolerance),
+    relativeTolerance: Math.min(paritySample.relativeTolerance ?? 0, relativeTolerance),
+  };
+}
+
+function comparedRows({ paritySample, parityPredictions }: ParityAnswers, allowed: Tolerance) {
   const rows = paritySample.output.data.map((expected, row) => {
     const found = parityPredictions[row] ?? Number.NaN;
     const difference = Math.abs(found - expected);
@@ -50,24 +78,35 @@ function comparedRows({ paritySample, parityPredictions }: ParityAnswers) {
       expected,
       found,
       difference: Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference,
+      atMost: parityTolerance(allowed, expected),
     };
   });
   const [first, ...others] = rows;
   if (!first) throw new RangeError('a parity sample has at least one row');
-  const worst = others.reduce((a, b) => (b.difference > a.difference ? b : a), first);
-  return { rows: rows.length, worst };
+  const share = ({ difference, atMost }: typeof first) => difference / atMost;
+  const worst = others.reduce((a, b) => (share(b) > share(a) ? b : a), first);
+  const largest = rows.reduce((most, { difference }) => Math.max(most, difference), 0);
+  return { rows: rows.length, worst, largest };
 }
 
 export function checkParity(answers: ParityAnswers) {
-  const { rows, worst } = comparedRows(answers);
-  const tolerance = Math.min(answers.paritySample.tolerance, largestTolerance);
-  const passed = worst.difference <= tolerance;
+  const allowed = toleranceOf(answers);
+  const { tolerance, relativeTolerance } = allowed;
+  const { rows, worst, largest } = comparedRows(answers, allowed);
+  const passed = worst.difference <= worst.atMost;
+  const atMost = `at most ${tolerance}${relativeTolerance > 0 ? ` and ${relativeTolerance} of the prediction` : ''}`;
+  const what = answers.runtime === 'container' ? 'the container' : 'ONNX Runtime';
   const text = passed
-    ? `ONNX Runtime equals the trainer on ${rows} rows within ${shown(worst.difference)} (at most ${tolerance})`
-    : `ONNX Runtime gives ${worst.found} where the trainer gave ${worst.expected}, in row ${worst.row} of ${rows} of the parity sample; at most ${tolerance} apart is accepted`;
-  const maximumAbsoluteDifference = Number.isFinite(worst.difference) ? worst.difference : null;
+    ? `${what} equals the trainer on ${rows} rows within ${shown(largest)} (${atMost})`
+    : `${what} gives ${worst.found} where the trainer gave ${worst.expected}, in row ${worst.row} of ${rows} of the parity sample; ${atMost} apart is accepted`;
+  const maximumAbsoluteDifference = Number.isFinite(largest) ? largest : null;
   return {
-    parity: { rows, maximumAbsoluteDifference, tolerance },
+    parity: {
+      rows,
+      maximumAbsoluteDifference,
+      tolerance,
+      ...(relativeTolerance > 0 && { relativeTolerance }),
+    },
     rule: { rule: 'parity', outcome: judged(passed), text } satisfies EvaluationRule,
   };
 }
@@ -186,6 +225,7 @@ function checkLimit({ rule, found, limit, unit, what }: LimitedQuantity): Evalua
 export function checkLimits(
   { limits }: Pick<EvaluationSection, 'limits'>,
   result: MeasurementResult,
+  runtime: Signature['runtime'] = 'onnx',
 ): EvaluationRule[] {
   const { costPer1000PredictionsUsd, modelSizeMb, p95LatencyMs } = limits;
   if (result.outcome === 'not_measured') {
@@ -211,7 +251,7 @@ export function checkLimits(
       found: modelBytes / 1e6,
       limit: modelSizeMb,
       unit: 'MB',
-      what: 'model.onnx has',
+      what: `${runtime === 'onnx' ? 'model.onnx' : 'model.tar.gz'} has`,
     }),
     checkLimit({
       rule: 'cost',

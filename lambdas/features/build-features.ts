@@ -1,13 +1,12 @@
 import type { z } from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
-import { type FeatureFile, featureFile } from '../../adapters/duckdb-feature-files.ts';
 import { extent, type TypedTable, typedColumns } from '../../adapters/duckdb-typed-tables.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import type { SnapshotFile } from '../../core/datasets/snapshot.ts';
 import { buildSignature } from '../../core/features/build-signature.ts';
 import { BuiltFeatures, featureKeys, type TimeSpan } from '../../core/features/built-features.ts';
 import { computeFeatureColumns } from '../../core/features/compute-features.ts';
-import type { FeatureSpec } from '../../core/features/feature-spec.ts';
+import { type FeatureSpec, inputColumns } from '../../core/features/feature-spec.ts';
 import { featureFitter, featureSpecHash } from '../../core/features/fit-features.ts';
 import { holdoutColumn, holdoutTest } from '../../core/features/holdout.ts';
 import type { RawColumns } from '../../core/features/raw-values.ts';
@@ -18,6 +17,7 @@ import { parseDocument } from '../../core/parse-document.ts';
 import { loadSnapshotFile, readManifest } from '../datasets/snapshot-tables.ts';
 import type { BuildFeaturesEvent, BuildFeaturesResult } from './build-features.contract.ts';
 import { type HoldoutKeeper, holdoutKeeper, keptColumns } from './keep-holdout.ts';
+import { type TrainingFile, type TrainingRows, trainingFile } from './training-file.ts';
 
 /** A snapshot that was not, or not rightly, validated: features of it cannot be computed. */
 export class UnfitSnapshotError extends Error {
@@ -73,12 +73,13 @@ async function learn(rows: Rows, isHoldout: IsHoldout, snapshotId: string): Prom
 
 /** The chunk's rows of one side, taken out of all of them. */
 function side(
-  features: readonly Float32Array[],
-  labels: readonly number[],
+  { features, labels, columns }: Pick<TrainingRows, 'features' | 'labels' | 'columns'>,
   picked: readonly number[],
   firstNumber: number,
-) {
+): TrainingRows {
   return {
+    columns,
+    picked,
     features: features.map((values) =>
       Float32Array.from(picked, (row) => values[row] ?? Number.NaN),
     ),
@@ -100,9 +101,7 @@ function labelsOf(values: RawColumns[string] | undefined, table: TypedTable): nu
 /** One chunk of the snapshot's rows, on their two sides. */
 interface Computed {
   readonly columns: RawColumns;
-  readonly sides: Readonly<Record<'train' | 'holdout', ReturnType<typeof side>>>;
-  /** Places in the chunk of the rows of each side. */
-  readonly picked: Readonly<Record<'train' | 'holdout', readonly number[]>>;
+  readonly sides: Readonly<Record<'train' | 'holdout', TrainingRows>>;
 }
 
 async function* computed(
@@ -113,8 +112,7 @@ async function* computed(
 ): AsyncGenerator<Computed> {
   const { database, tables, definition } = rows;
   const { label } = definition.data;
-  const read = spec.features.map(({ column }) => column);
-  const needed = [...read, label, holdoutColumn(definition), ...kept];
+  const needed = [...inputColumns(spec), label, holdoutColumn(definition), ...kept];
   let first = 0;
   for (const table of tables) {
     for await (const chunk of typedColumns(database, table, needed)) {
@@ -124,19 +122,20 @@ async function* computed(
       for (let row = 0; row < chunk.rows; row += 1) {
         picked[isHoldout(chunk.columns, row) ? 'holdout' : 'train'].push(row);
       }
+      const all = { features, labels, columns: chunk.columns };
       const sides = {
-        train: side(features, labels, picked.train, first),
-        holdout: side(features, labels, picked.holdout, first),
+        train: side(all, picked.train, first),
+        holdout: side(all, picked.holdout, first),
       };
-      yield { columns: chunk.columns, sides, picked };
+      yield { columns: chunk.columns, sides };
       first += chunk.rows;
     }
   }
 }
 
 interface Written {
-  readonly train: FeatureFile;
-  readonly holdout: FeatureFile;
+  readonly train: TrainingFile;
+  readonly holdout: TrainingFile;
   readonly raw: HoldoutKeeper;
 }
 
@@ -151,13 +150,13 @@ async function compute(
   for await (const chunk of computed(rows, spec, isHoldout, files.raw.columns)) {
     files.train.append(chunk.sides.train);
     files.holdout.append(chunk.sides.holdout);
-    files.raw.add(chunk.columns, chunk.picked.holdout);
+    files.raw.add(chunk.columns, chunk.sides.holdout.picked);
     profiler.sample(chunk.sides.train);
   }
   return async () => {
     const counter = profiler.counter();
-    for await (const { sides, columns, picked } of computed(rows, spec, isHoldout)) {
-      counter.add(sides.train, columns, picked.train);
+    for await (const { sides, columns } of computed(rows, spec, isHoldout)) {
+      counter.add(sides.train, columns, sides.train.picked);
     }
     return counter.profile();
   };
@@ -190,9 +189,8 @@ function build(
     const isHoldout = holdoutTest(definition, await newestRow(rows));
     const spec = await learn(rows, isHoldout, snapshot.id);
     const signature = buildSignature(definition, spec);
-    const names = spec.features.map(({ name }) => name);
-    const train = await featureFile(database, 'train', names);
-    const holdout = await featureFile(database, 'holdout', names);
+    const train = await trainingFile(database, 'train', spec);
+    const holdout = await trainingFile(database, 'holdout', spec);
     const raw = await holdoutKeeper(database, definition, signature);
     const profileOf = await compute(rows, spec, isHoldout, { train, holdout, raw });
     const counted = { train: train.rows, holdout: holdout.rows };

@@ -54,13 +54,15 @@ async function load(place: MeasuringPlace, event: Event) {
     'features.json': () => data.get(event.featuresKey),
     'signature.json': () => data.get(event.signatureKey),
   };
-  let modelBytes = 0;
+  const { endpointName } = event;
+  const archive = endpointName === undefined ? undefined : `${prefix}model.tar.gz`;
+  let modelBytes = archive === undefined ? 0 : ((await artifacts.find(archive))?.bytes ?? 0);
   const startedAt = performance.now();
   const version = await assembleVersion({
     model,
     // It has no number yet.
     version: 0,
-    endpointName: event.endpointName,
+    endpointName,
     createSession,
     async read(name) {
       const bytes = await sources[name]();

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
 import { type InputBatch, inputBatches, meanLabel } from '../../adapters/duckdb-feature-table.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
@@ -18,6 +18,7 @@ import {
   isMeasured,
   rejectionReasons,
 } from '../../core/training/evaluation.ts';
+import { ModelKind } from '../../core/training/gate-rules.ts';
 import {
   answerAsProduction,
   type LiveVersion,
@@ -132,6 +133,15 @@ async function context(
   return { ...(timeSpan && { timeSpan }), changes };
 }
 
+const TrainerMetrics = z.object({ kind: ModelKind.optional() });
+
+/** What the trainer says the model is: of stock trainers that say nothing, trees. */
+async function kindOf(artifacts: S3Objects, prefix: string): Promise<ModelKind> {
+  const key = `${prefix}metrics.json`;
+  if (!(await artifacts.find(key))) return 'trees';
+  return parseDocument(TrainerMetrics, await artifacts.getJson(key), key).kind ?? 'trees';
+}
+
 async function evaluated(
   place: EvaluationPlace,
   event: Event,
@@ -152,7 +162,9 @@ async function evaluated(
   try {
     const answers = await answersOf(place, event, session, spec, live);
     const { measurement, trainingId: seed } = event;
-    const sample = { paritySample, parityPredictions };
+    const kind = await kindOf(place.artifacts, prefix);
+    const runtime = event.endpointName === undefined ? 'onnx' : 'container';
+    const sample = { paritySample, parityPredictions, kind, runtime } as const;
     const found = evaluate(definition.evaluation, { ...answers, ...sample, measurement, seed });
     const facts = { spec, labelMean: answers.trainLabelMean };
     const evaluation: Evaluation = { ...found, ...(await context(place, event, live, facts)) };

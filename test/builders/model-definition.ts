@@ -1,4 +1,8 @@
-import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
+import {
+  defineModel,
+  type ModelDefinition,
+  type ModelDefinitionInput,
+} from '../../core/model/define-model.ts';
 
 /** A small valid definition; a test changes what it is about. */
 export const aModelDefinition = (
@@ -34,3 +38,14 @@ export const aModelDefinition = (
   delivery: { approval: 'automatic' },
   ...changes,
 });
+
+/** The same, of a model that takes its raw columns as they are. */
+export const aColumnsDefinition = (
+  inModel: string[],
+  changes: Partial<ModelDefinitionInput> = {},
+): ModelDefinition =>
+  defineModel({
+    ...aModelDefinition(changes),
+    features: { inModel },
+    training: { trainer: 'python' },
+  });

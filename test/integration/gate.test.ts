@@ -20,8 +20,15 @@ import { buildFeatures } from '../../lambdas/features/build-features.ts';
 import { measureCandidate } from '../../lambdas/inference/measure-candidate.ts';
 import { registerVersion } from '../../lambdas/registry/register-version.ts';
 import { evaluateCandidate } from '../../lambdas/training/evaluate-candidate.ts';
-import { aModelDefinition } from '../builders/model-definition.ts';
-import { type LinearModel, linearModel, linearPrediction } from '../builders/onnx-model.ts';
+import { aColumnsDefinition, aModelDefinition } from '../builders/model-definition.ts';
+import {
+  columnsModel,
+  columnsPrediction,
+  type GraphColumn,
+  type LinearModel,
+  linearModel,
+  linearPrediction,
+} from '../builders/onnx-model.ts';
 import { clientConfig, useCloud } from './laptop-cloud/harness.ts';
 import { createRegistryTable } from './registry-table.ts';
 
@@ -102,6 +109,31 @@ const define = (name: string, changes: Partial<Parameters<typeof aModelDefinitio
 /** The order that people would rank the plans in, as weights of their codes. */
 const rank: Readonly<Record<string, number>> = { basic: -2, plus: 0, gold: 0.7, pro: 2 };
 
+/** A graph over raw columns. */
+interface ColumnsGraph {
+  readonly columns: readonly GraphColumn[];
+  readonly bias: number;
+}
+type Graph = LinearModel | ColumnsGraph;
+
+const planAgeTime = (points: Readonly<Record<string, number>>): ColumnsGraph => ({
+  columns: [
+    { name: 'plan', points, others: 0 },
+    { name: 'age', weight: 0.001 },
+    { name: 'seen_at', weight: 1e-18 },
+  ],
+  bias: -0.5,
+});
+
+/** What such a graph gives for a raw row, without DuckDB and ONNX Runtime. */
+const columnsAnswer = (
+  { columns, bias }: ColumnsGraph,
+  row: Readonly<Pick<Record<keyof Customer, string | number | null>, 'plan' | 'age' | 'seen_at'>>,
+): number => {
+  const micros = row.seen_at === null ? null : Date.parse(String(row.seen_at)) * 1_000;
+  return columnsPrediction(columns, bias, { plan: row.plan, age: row.age, seen_at: micros });
+};
+
 /** A model's pipeline without its training job. */
 async function aPipeline(name: string) {
   const data = await bucket(`gate-${name}`);
@@ -111,7 +143,11 @@ async function aPipeline(name: string) {
   let runs = 0;
 
   /** Puts the files of a training job whose model is a graph over the features it was given. */
-  async function train(job: string, graph: LinearModel, parityOf: LinearModel): Promise<void> {
+  async function train(job: string, graph: Graph, parityOf: Graph): Promise<void> {
+    await artifacts.putJson(`${job}environment.json`, { python: '3.12' });
+    await artifacts.putJson(`${job}metrics.json`, { rounds: 1, kind: 'trees' });
+    if ('columns' in graph && 'columns' in parityOf) return trainColumns(job, graph, parityOf);
+    if ('columns' in graph || 'columns' in parityOf) throw new Error('both are of one kind');
     const width = graph.weights.length;
     const rows = [Array(width).fill(0), Array(width).fill(1)] as number[][];
     await artifacts.put(`${job}model.onnx`, linearModel(graph));
@@ -120,8 +156,20 @@ async function aPipeline(name: string) {
       output: { data: rows.map((row) => linearPrediction(parityOf, row)), shape: [2, 1] },
       tolerance: 1e-6,
     });
-    await artifacts.putJson(`${job}environment.json`, { python: '3.12' });
-    await artifacts.putJson(`${job}metrics.json`, { rounds: 1 });
+  }
+
+  async function trainColumns(job: string, graph: ColumnsGraph, parityOf: ColumnsGraph) {
+    const rows = [
+      { plan: 'pro', age: 30.5, seen_at: '2026-01-01T10:00:00.000Z' },
+      { plan: null, age: null, seen_at: null },
+    ];
+    const of = (name: 'plan' | 'age' | 'seen_at') => rows.map((row) => row[name]);
+    await artifacts.put(`${job}model.onnx`, columnsModel(graph.columns, graph.bias));
+    await artifacts.putJson(`${job}parity.json`, {
+      input: { columns: { plan: of('plan'), age: of('age'), seen_at: of('seen_at') }, rows: 2 },
+      output: { data: rows.map((row) => columnsAnswer(parityOf, row)), shape: [2, 1] },
+      tolerance: 1e-6,
+    });
   }
 
   return {
@@ -133,10 +181,10 @@ async function aPipeline(name: string) {
       data.put(`landing/${name}/${file}`, csv(rows)),
 
     /** From what lies in landing to a verdict, and a version where there can be one. */
-    async run(
+    async run<G extends Graph>(
       definition: ModelDefinition,
-      graphOf: (spec: FeatureSpec) => LinearModel,
-      { parityOf }: { parityOf?: LinearModel } = {},
+      graphOf: (spec: FeatureSpec) => G,
+      { parityOf }: { parityOf?: G } = {},
     ) {
       runs += 1;
       const runId = `${name}-20260301T02000${runs}-00000a`;
@@ -422,5 +470,68 @@ describe('a candidate', () => {
     expect(run.measurement.outcome).toBe('not_measured');
     await expect(run.register()).rejects.toMatchObject({ name: 'LineageIncompleteError' });
     expect(await run.pipeline.registry.listVersions('numberless')).toEqual([]);
+  });
+});
+
+describe('a candidate that takes raw columns', () => {
+  const columns = (name: string) =>
+    aColumnsDefinition(['plan', 'age', 'seen_at'], {
+      name,
+      evaluation: { ...aModelDefinition().evaluation, slices, limits: { modelSizeMb: 1 } },
+    });
+
+  it('is measured, compared with a live version of features on the same rows, and registered', async () => {
+    const pipeline = await aPipeline('columns');
+    await pipeline.drop('january.csv', january);
+    const first = await pipeline.run(define('columns'), byPlan);
+    await first.register();
+    await pipeline.promote(1);
+
+    await pipeline.drop('february.csv', february);
+    const graph = planAgeTime({ ...rank, pro: 4 });
+    const second = await pipeline.run(columns('columns'), () => graph);
+    expect(second.spec).toMatchObject({ input: 'columns' });
+    expect(second.measurement).toMatchObject({ outcome: 'measured' });
+    const labels = heldOut.map(({ left }) => left);
+    const fresh = auc(
+      labels,
+      heldOut.map((row) => columnsAnswer(graph, row)),
+    );
+    const old = auc(labels, predictionsOf(first.spec, first.graph, heldOut));
+    const { production } = second.evaluation;
+    if (production.outcome !== 'compared') throw new Error('both answered');
+    expect(production.comparison.candidate).toBeCloseTo(fresh, 6);
+    expect(production.comparison.production).toBeCloseTo(old, 12);
+    expect(await second.register()).toBe(2);
+    expect((await pipeline.registry.getVersion('columns', 2)).artifacts).toHaveProperty(
+      'model.onnx',
+    );
+  });
+
+  it('is what the next one is compared with, be that of features again', async () => {
+    const pipeline = await aPipeline('backward');
+    await pipeline.drop('january.csv', january);
+    const graph = planAgeTime(rank);
+    await (await pipeline.run(columns('backward'), () => graph)).register();
+    await pipeline.promote(1);
+    await pipeline.drop('february.csv', february);
+    const { evaluation } = await pipeline.run(define('backward'), byPlan);
+    const { production } = evaluation;
+    if (production.outcome !== 'compared') throw new Error('both answered');
+    const expected = auc(
+      heldOut.map(({ left }) => left),
+      heldOut.map((row) => columnsAnswer(graph, row)),
+    );
+    expect(production.comparison.production).toBeCloseTo(expected, 6);
+  });
+
+  it('that differs from its trainer is rejected, and the row is told', async () => {
+    const pipeline = await aPipeline('unequal');
+    await pipeline.drop('january.csv', january);
+    const { outcome, reasons } = await pipeline.run(columns('unequal'), () => planAgeTime(rank), {
+      parityOf: planAgeTime({ ...rank, pro: 2.1 }),
+    });
+    expect(outcome).toBe('rejected');
+    expect(reasons[0]).toMatch(/^ONNX Runtime gives 0\.\d+ where .* in row 0 of 2/);
   });
 });

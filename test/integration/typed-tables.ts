@@ -26,7 +26,7 @@ export function readFile(
     const { columns } = definition.data;
     const table = await loadTypedTable(database, { path, name }, columns, 'dropped');
     if ('unreadable' in table) return { rows: null, findings: [table.unreadable], columns: {} };
-    const values: Record<string, RawValue[]> = {};
+    const values: Record<string, RawValue[]> = Object.create(null);
     if (!table.findings.some(({ rule }) => rule === 'row_form')) {
       for await (const chunk of typedColumns(database, table, Object.keys(columns))) {
         for (const [column, some] of Object.entries(chunk.columns)) {

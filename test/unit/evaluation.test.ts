@@ -185,6 +185,52 @@ describe('the gate', () => {
     expect(evaluate(section, changed).outcome).toBe('rejected');
   });
 
+  test.each([
+    // By kind: how far off a prediction of 2 may be, and what is just too far.
+    ['trees', 2.9e-6, 3.1e-6],
+    ['linear', 2.9e-5, 3.1e-5],
+    ['network', 2.009e-3, 2.011e-3],
+    ['python', 2.009e-3, 2.011e-3],
+    [undefined, 2.9e-6, 3.1e-6],
+  ] as const)('lets a model of kind %s differ by %d, and not by %d', (kind, passing, failing) => {
+    const paritySample = {
+      input: { data: [1, 2], shape: [2, 1] as [number, number] },
+      output: { data: [2, 0], shape: [2, 1] as [number, number] },
+      tolerance: 1,
+      relativeTolerance: 1,
+    };
+    const outcomeOf = (by: number) =>
+      evaluate(
+        section,
+        answers({ paritySample, parityPredictions: [2 + by, 0], ...(kind && { kind }) }),
+      ).outcome;
+    expect([outcomeOf(passing), outcomeOf(-passing)]).toEqual(['passed', 'passed']);
+    expect([outcomeOf(failing), outcomeOf(-failing)]).toEqual(['rejected', 'rejected']);
+  });
+
+  test('shows the row that is furthest beyond what it may differ by, and the largest difference', () => {
+    const paritySample = {
+      input: { data: [1, 2], shape: [2, 1] as [number, number] },
+      output: { data: [1_000, 0.001], shape: [2, 1] as [number, number] },
+      tolerance: 1e-5,
+      relativeTolerance: 1e-3,
+    };
+    const parityPredictions = [1_000.5, 0.002];
+    const changed = answers({ paritySample, parityPredictions, kind: 'network' });
+    const evaluation = evaluate(section, changed);
+    expect(evaluation.parity).toEqual({
+      rows: 2,
+      maximumAbsoluteDifference: 0.5,
+      tolerance: 1e-5,
+      relativeTolerance: 1e-3,
+    });
+    expect(rejectionReasons(evaluation)).toEqual([
+      'ONNX Runtime gives 0.002 where the trainer gave 0.001, in row 1 of 2 of the parity sample; at most 0.00001 and 0.001 of the prediction apart is accepted',
+    ]);
+    const container = evaluate(section, { ...changed, runtime: 'container' });
+    expect(rejectionReasons(container)[0]).toMatch(/^the container gives 0\.002/);
+  });
+
   test('rejects a model that gives NaN, in the sample or on the holdout', () => {
     const inSample = evaluate(section, answers({ parityPredictions: [0.25, Number.NaN] }));
     expect(inSample).toMatchObject({

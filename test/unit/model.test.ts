@@ -315,6 +315,57 @@ describe('defineModel', () => {
       'taken by the platform',
     ],
     [
+      'both features and raw columns',
+      { features: { ...aModelDefinition().features, inModel: ['age'] } },
+      'takes exactly one of declared',
+    ],
+    ['neither features nor raw columns', { features: {} }, 'takes exactly one of declared'],
+    [
+      'raw columns for the stock trainer',
+      { features: { inModel: ['age'] } },
+      "train with your own Python, trainer: 'python'",
+    ],
+    [
+      'the label among the raw columns',
+      { features: { inModel: ['left'] }, training: { trainer: 'python' } },
+      'not known at prediction time',
+    ],
+    [
+      'a raw column that is none',
+      { features: { inModel: ['aeg'] }, training: { trainer: 'python' } },
+      'not among the declared columns; use one of customer, seen_at, plan, age, left',
+    ],
+    [
+      'a raw column that only every object has',
+      { features: { inModel: ['toString'] }, training: { trainer: 'python' } },
+      'not among the declared columns',
+    ],
+    [
+      'a raw column twice',
+      { features: { inModel: ['age', 'age'] }, training: { trainer: 'python' } },
+      'features.inModel[1]: is named before',
+    ],
+    [
+      "a column with one of the platform's names",
+      {
+        data: {
+          ...aModelDefinition().data,
+          columns: { ...aModelDefinition().data.columns, __label: { type: 'string' } },
+        },
+      },
+      'taken by the platform',
+    ],
+    [
+      'a column whose name ends with a space',
+      {
+        data: {
+          ...aModelDefinition().data,
+          columns: { ...aModelDefinition().data.columns, 'age ': { type: 'string' } },
+        },
+      },
+      '1 to 128 printable characters',
+    ],
+    [
       'a transform that does not fit its column',
       { features: { declared: { plan: { transform: 'dayOfWeek', column: 'plan' } } } },
       'dayOfWeek takes a column of type timestamp',

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import { BIGINT, BOOLEAN, DOUBLE, type DuckDBType, VARCHAR } from '@duckdb/node-api';
+import type { InputColumn } from '../core/features/feature-spec.ts';
+import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
+import type { ColumnType } from '../core/model/data-section.ts';
+import { type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';
+
+/** Values of a row group: a wide table has fewer rows in each. */
+const rowGroupValues = 12_288_000;
+const rowsAtLeast = 2_048;
+const rowsAtMost = 122_880;
+
+/** How a column's values are kept: its DuckDB type, and SQL of what the file has of it. */
+interface Stored {
+  readonly type: DuckDBType;
+  readonly write: (field: string) => string;
+  readonly value: (value: Exclude<RawValue, null>) => string | number | bigint | boolean;
+}
+const asIs = { write: (field: string) => field, value: (value: Exclude<RawValue, null>) => value };
+const whole = (value: Exclude<RawValue, null>) => BigInt(value);
+const storedAs: Record<ColumnType, Stored> = {
+  string: { type: VARCHAR, ...asIs },
+  number: { type: DOUBLE, ...asIs },
+  boolean: { type: BOOLEAN, ...asIs },
+  integer: { type: BIGINT, ...asIs, value: whole },
+  /** Microseconds, UTC. */
+  timestamp: { type: BIGINT, write: (field) => `make_timestamp(${field})`, value: whole },
+};
+
+/** Rows of one chunk of raw columns. */
+export interface ColumnRows {
+  readonly columns: RawColumns;
+  /** Places of the rows in the chunk. */
+  readonly picked: readonly number[];
+  readonly labels: readonly number[];
+  /** Numbers of the rows in the whole snapshot. */
+  readonly numbers: readonly number[];
+}
+
+/**
+ * A Parquet file of raw columns in the making, each of its own type (VARCHAR, BIGINT, DOUBLE, BOOLEAN,
+ * TIMESTAMP in UTC) and name, with `__label` and `__row`. The same rows give the same bytes.
+ */
+export async function columnFile(
+  database: DuckdbDatabase,
+  table: string,
+  columns: readonly InputColumn[],
+) {
+  const stored = columns.map(({ name, type }, i) => ({ ...storedAs[type], name, field: `c${i}` }));
+  const declared = stored.map(({ field, type }) => `${field} ${type}`).join(', ');
+  await database.run(`CREATE TABLE ${table} (${declared}, label DOUBLE, row_number BIGINT)`);
+  const types = [...stored.map(({ type }) => type), DOUBLE, BIGINT];
+  const appender = await database.appender(table, types);
+  let rows = 0;
+  return {
+    get rows(): number {
+      return rows;
+    },
+
+    append({ columns: chunk, picked, labels, numbers }: ColumnRows): void {
+      if (picked.length === 0) return;
+      const values = stored.map(({ name, value }) =>
+        picked.map((row) => {
+          const found = chunk[name]?.[row] ?? null;
+          return found === null ? null : value(found);
+        }),
+      );
+      appender.append([...values, labels, numbers.map(BigInt)], picked.length);
+      rows += picked.length;
+    },
+
+    /** Writes the file and answers its path. */
+    async finish(): Promise<string> {
+      appender.close();
+      const path = join(database.folder, `${table}.parquet`);
+      const select = stored.map(({ field, name, write }) => `${write(field)} AS ${sqlName(name)}`);
+      const fitting = Math.floor(rowGroupValues / columns.length);
+      const rowGroup = Math.max(rowsAtLeast, Math.min(rowsAtMost, fitting));
+      await database.run(
+        `COPY (SELECT ${select.join(', ')}, label AS __label, row_number AS __row FROM ${table})
+         TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup})`,
+      );
+      await database.run(`DROP TABLE ${table}`);
+      return path;
+    },
+  };
+}
