@@ -6,6 +6,7 @@ import { dynamodbRetrainingState } from '../adapters/dynamodb-retraining-state.t
 import { dynamodbRunLock } from '../adapters/dynamodb-run-lock.ts';
 import { dynamodbVersionHealth } from '../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../adapters/s3-objects.ts';
+import { LineagePolicy } from '../core/registry/declared-lineage.ts';
 import { CommandError, usageError } from './command-error.ts';
 import { chooseLaptop, type RunningLaptop, runningLaptops } from './laptop-file.ts';
 
@@ -22,6 +23,8 @@ export interface DeployedModel {
   readonly stateMachineArn: string;
   readonly requestRunFunction: string;
   readonly predictFunction: string;
+  /** Which versions the environment takes, by their lineage. */
+  readonly lineage: LineagePolicy;
 }
 
 /** Leads every AWS client of this process to the target; a laptop cloud is given back. */
@@ -109,6 +112,8 @@ export async function openDeployment(target: Target) {
         stateMachineArn: parameter(`models/${name}/state-machine-arn`),
         requestRunFunction: parameter(`models/${name}/request-run-function`),
         predictFunction: parameter(`models/${name}/predict-function`),
+        // Of a deployment from before there were imports.
+        lineage: LineagePolicy.parse(parameters.get(`models/${name}/lineage`) ?? 'any'),
       };
     },
   };

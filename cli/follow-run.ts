@@ -17,10 +17,16 @@ import { quarantineReports } from './quarantined-files.ts';
 import { failedStatuses, modelOfRun } from './runs.ts';
 import { seconds, type Terminal } from './terminal.ts';
 
-/** The training job that a visit of the Train state runs. */
+const jobStates: ReadonlySet<string> = new Set(['Train', 'ConvertImport']);
+
+/** Whether a state runs a job of SageMaker, and no function. */
+export const runsJob = (state: Pick<EnteredState, 'name'> | undefined): boolean =>
+  state !== undefined && jobStates.has(state.name);
+
+/** The job that a visit of a state runs. */
 export function trainingJobOf(state: EnteredState): string | undefined {
   const input = JSON.parse(state.input) as { plan?: { trainingJobName?: string } };
-  return state.name === 'Train' ? input.plan?.trainingJobName : undefined;
+  return runsJob(state) ? input.plan?.trainingJobName : undefined;
 }
 
 async function jobStatus(client: SageMakerClient, job: string): Promise<string | undefined> {

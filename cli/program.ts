@@ -8,6 +8,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { downloadCommand } from './commands/download.ts';
 import { driftCommand } from './commands/drift.ts';
 import { dropCommand } from './commands/drop.ts';
+import { importCommand } from './commands/import.ts';
 import { initCommand } from './commands/init.ts';
 import { labelsCommand } from './commands/labels.ts';
 import { lineageCommand } from './commands/lineage.ts';
@@ -66,6 +67,7 @@ export function program(): Command {
     deployCommand,
     dropCommand,
     trainCommand,
+    importCommand,
     statusCommand,
     whyCommand,
     logsCommand,

@@ -17,9 +17,9 @@ const RunAnswer = z.object({
   runId: z.string(),
   reasons: z.array(z.string()).default([]),
 });
-/** The policy does not let it begin for now, or the model is retired. */
+/** The policy does not let it begin for now, the model is retired, or a file cannot become a version. */
 const Refusal = z.object({
-  outcome: z.enum(['waiting', 'retired']),
+  outcome: z.enum(['waiting', 'retired', 'refused']),
   reasons: z.array(z.string()),
 });
 export type RunAnswer = z.infer<typeof RunAnswer>;
@@ -46,7 +46,7 @@ export async function askForRun(
     const { outcome, reasons } = refusal.data;
     throw new CommandError(
       `no run was started: ${reasons.join('; ')}`,
-      outcome === 'retired' ? exitCodes.rejected : exitCodes.failed,
+      outcome === 'waiting' ? exitCodes.failed : exitCodes.rejected,
     );
   }
   return parseDocument(RunAnswer, answer, 'the answer to a request for a run');
@@ -100,7 +100,8 @@ const outcomes: Readonly<Record<NonNullable<Run['outcome']>, string>> = {
   live: 'a new version is live',
   awaiting_approval: 'a new version is staged and waits for `slipway approve`',
   collected: 'the data was taken in and is not trained on for now',
-  unchanged: 'nothing new: this data, model and code have been trained before',
+  unchanged:
+    'nothing new: this data, model and code have been trained, or this file imported, before',
   rejected: 'the new version was refused; the one before stays live',
   quarantined: 'invalid files went to quarantine; nothing else changed',
   no_data: 'there is no data; drop files first',

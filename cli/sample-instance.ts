@@ -1,8 +1,7 @@
 import type { FeatureSpec, FittedFeature } from '../core/features/feature-spec.ts';
+import { allowedValue, type ExampleValue as Value } from '../core/inference/example-instance.ts';
 import type { ParitySample } from '../core/inference/parity-sample.ts';
 import type { Signature, SignatureColumn } from '../core/inference/signature.ts';
-
-type Value = string | number | boolean;
 
 /** The raw value behind a feature's; undefined where the transform keeps too little of it. */
 function rawValue(feature: FittedFeature, value: number): Value | undefined {
@@ -10,23 +9,6 @@ function rawValue(feature: FittedFeature, value: number): Value | undefined {
   if (feature.columnType === 'boolean') return value === 1;
   if (feature.transform === 'numeric') return value;
   return feature.transform === 'log1p' ? Math.round(Math.expm1(value)) : undefined;
-}
-
-/** Any value that the column's rules allow. */
-function allowedValue(column: SignatureColumn, now: Date): Value {
-  const [allowed] = column.allowed ?? [];
-  if (allowed !== undefined) return allowed;
-  const { minimum = 0, maximum = minimum + 1_000 } = column;
-  switch (column.type) {
-    case 'boolean':
-      return true;
-    case 'timestamp':
-      return `${now.toISOString().slice(0, 19)}Z`;
-    case 'string':
-      return 'example';
-    default:
-      return Math.round((minimum + maximum) / 2);
-  }
 }
 
 type SampledValue = (column: SignatureColumn) => Value | undefined;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
+import { LineagePolicy } from '../core/registry/declared-lineage.ts';
 
 const Api = z.discriminatedUnion('auth', [
   /** Callers carry a JWT of an OpenID provider, with scopes `<model>:predict` and `<model>:feedback`. */
@@ -67,6 +68,8 @@ export const Environment = z.strictObject({
   region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, { error: 'an AWS region, as in eu-west-1' }),
   /** A run waits until nothing has been dropped for this long. */
   quietPeriodSeconds: z.int().min(0).max(3_600),
+  /** sealed: only versions that were trained here · any: imported ones too, whose lineage is declared. */
+  lineage: LineagePolicy,
   api: Api,
   cache: Cache,
   /** Trainer → images that SageMaker runs. */
@@ -129,6 +132,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     name,
     region,
     quietPeriodSeconds: 30,
+    lineage: name === 'prod' ? 'sealed' : 'any',
     api: { auth: 'iam' },
     cache: { kind: 'elasticache' },
     trainingImages: imagesOnAws,
@@ -152,6 +156,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
     name: 'local',
     region: variables['AWS_REGION'] ?? 'us-east-1',
     quietPeriodSeconds: 30,
+    lineage: 'any',
     api: {
       auth: 'jwt',
       issuer: variables['SLIPWAY_LOCAL_JWT_ISSUER'],

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { approve } from '../../core/delivery/operator-decisions.ts';
 import { servedHealthily } from '../../core/delivery/version-health.ts';
+import { importRefusal } from '../../core/registry/declared-lineage.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';
 import { openApi } from '../api-client.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
@@ -12,6 +13,11 @@ import { type DeliveryRecords, findVersion, operator, versionNumber } from '../o
 interface Options extends Common {
   readonly override: boolean;
   readonly reason?: string;
+}
+
+interface Approval extends Pick<Options, 'override' | 'reason'> {
+  /** Why the environment takes no imported version; undefined where it does. */
+  readonly importRefusal?: string | undefined;
 }
 
 async function refusedByGate(
@@ -30,17 +36,23 @@ async function refusedByGate(
   );
 }
 
-/** Makes a version live. @throws CommandError where there is none, or its gate refused it. */
+/** Makes a version live. @throws CommandError where there is none, or its gate or the environment refuses it. */
 export async function approveVersion(
   records: DeliveryRecords,
   model: string,
   version: number,
-  { override, reason }: Pick<Options, 'override' | 'reason'>,
+  { importRefusal: refusal, override, reason }: Approval,
 ) {
   if (override && !reason?.trim()) {
     throw usageError('--override needs --reason "…": the ledger keeps why a gate was passed over');
   }
   const found = await findVersion(records.registry, model, version);
+  if (found.origin === 'imported' && refusal !== undefined) {
+    throw new CommandError(
+      `version ${version} of ${model} was imported, and nothing was changed: ${refusal}`,
+      exitCodes.rejected,
+    );
+  }
   const [health, before] = await Promise.all([
     records.health.find(model, version),
     records.ledger.entries(model),
@@ -107,8 +119,10 @@ export const approveCommand = (): Command =>
     .option('--reason <text>', 'why; the ledger keeps it')
     .action((name: string, text: string, options: Options) =>
       run(options, async ({ deployment, terminal }) => {
-        const model = deployment.model(name).name;
-        const approved = await approveVersion(deployment, model, versionNumber(text), options);
+        const { lineage, name: model } = deployment.model(name);
+        const refusal = importRefusal(deployment.environment, lineage);
+        const approval = { ...options, importRefusal: refusal };
+        const approved = await approveVersion(deployment, model, versionNumber(text), approval);
         const reply = { version: approved.version };
         const told = { lines: describeApproval(approved), terminal };
         const confirmed = await confirmAnswer(() => openApi(deployment), model, reply, told);

@@ -3,7 +3,7 @@ import { type Common, deployedCommand, run } from '../command.ts';
 import type { Deployment } from '../deployment.ts';
 import { enteredStates, failureOf, secondsPerState } from '../execution-history.ts';
 import { functionLog, jobDescription, readableCause, trainerLog } from '../failure-logs.ts';
-import { trainingJobOf } from '../follow-run.ts';
+import { runsJob, trainingJobOf } from '../follow-run.ts';
 import { describeRun, executionOf, findRun } from '../runs.ts';
 import { styled } from '../terminal.ts';
 
@@ -14,7 +14,7 @@ async function collect(deployment: Deployment, runId: string) {
   const states = enteredStates(events);
   const failure = failureOf(events);
   const job = states.map(trainingJobOf).findLast((name) => name !== undefined);
-  const failedFunction = failure && failure.state?.name !== 'Train';
+  const failedFunction = failure && !runsJob(failure.state);
   return {
     run,
     steps: [...secondsPerState(states)].map(([step, spent]) => ({ step, seconds: spent })),

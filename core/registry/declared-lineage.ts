@@ -8,6 +8,16 @@ export const UnsealedAnswer = z.discriminatedUnion('standing', [
 ]);
 export type UnsealedAnswer = z.infer<typeof UnsealedAnswer>;
 
+/** The five answers, by the words that lineage has for them. */
+export const lineageAnswers = [
+  'data',
+  'code',
+  'hyperparameters',
+  'environment',
+  'metrics',
+] as const;
+export type LineageAnswer = (typeof lineageAnswers)[number];
+
 const Statement = z.string().trim().min(1).max(1_000);
 
 /** What the person who imports a file says of how it came to be; all of it may be left out. */
@@ -58,3 +68,17 @@ export const ModelImport = z.strictObject({
   declared: ImportStatements.prefault({}),
 });
 export type ModelImport = z.infer<typeof ModelImport>;
+export const importPrefix = (model: string, sha256: string): string =>
+  `imports/${model}/${sha256}/`;
+
+/** An environment takes versions whose lineage is sealed, or imported ones as well. */
+export const LineagePolicy = z.enum(['sealed', 'any'], {
+  error: "the lineage of an environment is 'sealed' (no imported versions) or 'any'",
+});
+export type LineagePolicy = z.infer<typeof LineagePolicy>;
+
+/** Why an environment does not take imported versions; undefined where it does. */
+export const importRefusal = (environment: string, policy: LineagePolicy): string | undefined =>
+  policy === 'any'
+    ? undefined
+    : `the environment '${environment}' takes no version whose lineage is only declared; train the model there, or set \`lineage: 'any'\` for it in config/environments.ts and deploy`;

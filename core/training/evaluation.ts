@@ -43,8 +43,8 @@ export const Evaluation = z.strictObject({
   rows: z.int().nonnegative(),
   /** On the holdout; empty where they cannot be computed. */
   metrics: Metrics,
-  /** One prediction for every row: the mean of the training rows' labels. */
-  baseline: z.strictObject({ prediction: z.number(), metrics: Metrics }),
+  /** One prediction for every row: the mean of the training rows' labels; null where there are none. */
+  baseline: z.strictObject({ prediction: z.number().nullable(), metrics: Metrics }),
   parity: z.strictObject({
     rows: z.int(),
     /** null where the candidate gave no number. */
@@ -191,7 +191,59 @@ export function evaluate(section: EvaluationSection, answers: CandidateAnswers):
     parity,
     measurement,
     rules,
-    outcome: rules.some(({ outcome }) => outcome === 'failed') ? 'rejected' : 'passed',
+    outcome: outcomeOf(rules),
+  };
+}
+
+const outcomeOf = (rules: readonly EvaluationRule[]): Evaluation['outcome'] =>
+  rules.some(({ outcome }) => outcome === 'failed') ? 'rejected' : 'passed';
+
+/**
+ * What can be said of an import while no labelled rows have been dropped: whether it answers as its trainer
+ * did, with numbers that are predictions, and whether it keeps the limits. How good it is stays unknown.
+ * @param live the version that is live
+ */
+export function evaluateWithoutHoldout(
+  section: EvaluationSection,
+  answers: ParityAnswers & Pick<CandidateAnswers, 'measurement'>,
+  live: number | undefined,
+): Evaluation {
+  const { task, metric } = section;
+  const { measurement, parityPredictions } = answers;
+  const { parity, rule: parityRule } = checkParity(answers);
+  const reason = 'no labelled rows have been dropped to hold them against';
+  const production: ProductionResult =
+    live === undefined
+      ? { outcome: 'nothing_live' }
+      : { outcome: 'not_comparable', version: live, reason };
+  const unknown = 'no labelled rows have been dropped, so how good it is is unknown';
+  const rules: EvaluationRule[] = [
+    parityRule,
+    checkPredictions(task, parityPredictions, 'parity sample'),
+    { rule: 'holdout', outcome: 'not_applied', text: unknown },
+    ...(live === undefined
+      ? []
+      : [
+          {
+            rule: 'production',
+            outcome: 'not_applied',
+            text: `version ${live} is live: ${reason}`,
+          } as const,
+        ]),
+    ...checkLimits(section, measurement),
+  ];
+  return {
+    task,
+    primaryMetric: metric,
+    rows: 0,
+    metrics: {},
+    baseline: { prediction: null, metrics: {} },
+    parity,
+    production,
+    slices: [],
+    measurement,
+    rules,
+    outcome: outcomeOf(rules),
   };
 }
 

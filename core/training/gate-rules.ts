@@ -118,7 +118,11 @@ export function firstNonPrediction(task: Task, predictions: Numbers): number {
   return Array.prototype.findIndex.call(predictions, (value) => !right(value));
 }
 
-export function checkPredictions(task: Task, predictions: Numbers): EvaluationRule {
+export function checkPredictions(
+  task: Task,
+  predictions: Numbers,
+  of: 'holdout' | 'parity sample' = 'holdout',
+): EvaluationRule {
   const kind = task === 'binary_classification' ? 'a probability' : 'a finite number';
   const at = firstNonPrediction(task, predictions);
   return {
@@ -126,8 +130,8 @@ export function checkPredictions(task: Task, predictions: Numbers): EvaluationRu
     outcome: judged(at === -1),
     text:
       at === -1
-        ? `all ${predictions.length} predictions of the holdout are ${kind}`
-        : `the prediction of holdout row ${at} is ${predictions[at]}, not ${kind}`,
+        ? `all ${predictions.length} predictions of the ${of} are ${kind}`
+        : `the prediction of ${of} row ${at} is ${predictions[at]}, not ${kind}`,
   };
 }
 

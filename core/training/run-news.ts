@@ -15,9 +15,11 @@ export interface EndedRun {
   readonly lasting?: LastingDrift | undefined;
 }
 
-/** Why a run found nothing to do: what became of the same training before. */
-export function unchangedReasons(known: TrainingRecord | undefined): string[] {
-  const same = 'the same data, code and hyperparameters';
+/** Why a run found nothing to do: what became of the same training, or of the same file, before. */
+export function unchangedReasons(known: TrainingRecord | undefined, imported = false): string[] {
+  const same = imported
+    ? 'the same file, definition and code'
+    : 'the same data, code and hyperparameters';
   if (known?.outcome === 'rejected') return [`${same} were rejected before`, ...known.reasons];
   if (known?.outcome !== 'registered') return [];
   return known.rejection

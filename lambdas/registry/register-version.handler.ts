@@ -1,9 +1,12 @@
+import { z } from 'zod';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
+import { RegisterImportEvent } from './register-import.contract.ts';
+import { registerImport } from './register-import.ts';
 import {
   RegisterVersionEnvironment,
   RegisterVersionEvent,
@@ -24,6 +27,9 @@ const place = {
 };
 
 export const handler = stepHandler(
-  { event: RegisterVersionEvent, result: RegisterVersionResult },
-  async (event) => ({ version: await registerVersion(place, event) }),
+  { event: z.union([RegisterImportEvent, RegisterVersionEvent]), result: RegisterVersionResult },
+  async (event) => ({
+    version:
+      'import' in event ? await registerImport(place, event) : await registerVersion(place, event),
+  }),
 );

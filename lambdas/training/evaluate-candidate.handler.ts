@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
@@ -10,6 +11,8 @@ import {
   EvaluateCandidateResult,
 } from './evaluate-candidate.contract.ts';
 import { evaluateCandidate } from './evaluate-candidate.ts';
+import { EvaluateImportEvent } from './evaluate-import.contract.ts';
+import { evaluateImport } from './evaluate-import.ts';
 
 const environment = parseEnvironment(EvaluateCandidateEnvironment, process.env);
 const table = { tableName: environment.REGISTRY_TABLE };
@@ -24,6 +27,9 @@ const place = {
 };
 
 export const handler = stepHandler(
-  { event: EvaluateCandidateEvent, result: EvaluateCandidateResult },
-  (event) => evaluateCandidate(place, event),
+  {
+    event: z.union([EvaluateImportEvent, EvaluateCandidateEvent]),
+    result: EvaluateCandidateResult,
+  },
+  (event) => ('importId' in event ? evaluateImport(place, event) : evaluateCandidate(place, event)),
 );

@@ -18,6 +18,7 @@ import {
   isMeasured,
   rejectionReasons,
 } from '../../core/training/evaluation.ts';
+import type { ParityAnswers } from '../../core/training/gate-rules.ts';
 import { ModelKind } from '../../core/training/gate-rules.ts';
 import {
   answerAsProduction,
@@ -34,6 +35,12 @@ import { prefixIn, UnusableCandidateError } from './unusable-candidate.ts';
 
 export type EvaluationPlace = ProductionPlace & ChangesPlace;
 type Event = z.infer<typeof EvaluateCandidateEvent>;
+
+/** Where a candidate's files lie, and what it takes. */
+interface Candidate {
+  readonly prefix: string;
+  readonly spec: FeatureSpec;
+}
 
 /** Downloads tables to where the database can read them. */
 const downloadTables = (
@@ -142,13 +149,13 @@ async function kindOf(artifacts: S3Objects, prefix: string): Promise<ModelKind> 
   return parseDocument(TrainerMetrics, await artifacts.getJson(key), key).kind ?? 'trees';
 }
 
-async function evaluated(
-  place: EvaluationPlace,
-  event: Event,
+/** What a candidate gives for the rows of its trainer's sample. */
+export async function parityAnswers(
+  { artifacts }: Pick<EvaluationPlace, 'artifacts'>,
+  { endpointName }: Pick<Event, 'endpointName'>,
   session: ModelSession,
-  { prefix, spec }: { readonly prefix: string; readonly spec: FeatureSpec },
-) {
-  const { artifacts, definition } = place;
+  { prefix, spec }: Candidate,
+): Promise<ParityAnswers> {
   const parityKey = `${prefix}parity.json`;
   const paritySample = parseDocument(ParitySample, await artifacts.getJson(parityKey), parityKey);
   const unfit = unfitSample(spec, paritySample);
@@ -158,13 +165,24 @@ async function evaluated(
     );
   }
   const { predictions: parityPredictions } = await session.run(parityInput(spec, paritySample));
+  const kind = await kindOf(artifacts, prefix);
+  const runtime = endpointName === undefined ? 'onnx' : 'container';
+  return { paritySample, parityPredictions, kind, runtime };
+}
+
+async function evaluated(
+  place: EvaluationPlace,
+  event: Event,
+  session: ModelSession,
+  candidate: Candidate,
+) {
+  const { definition } = place;
+  const { spec } = candidate;
+  const sample = await parityAnswers(place, event, session, candidate);
   const live = await loadLiveVersion(place);
   try {
     const answers = await answersOf(place, event, session, spec, live);
     const { measurement, trainingId: seed } = event;
-    const kind = await kindOf(place.artifacts, prefix);
-    const runtime = event.endpointName === undefined ? 'onnx' : 'container';
-    const sample = { paritySample, parityPredictions, kind, runtime } as const;
     const found = evaluate(definition.evaluation, { ...answers, ...sample, measurement, seed });
     const facts = { spec, labelMean: answers.trainLabelMean };
     const evaluation: Evaluation = { ...found, ...(await context(place, event, live, facts)) };
@@ -174,10 +192,11 @@ async function evaluated(
   }
 }
 
-async function candidateSession(
+/** What computes a candidate's answers. */
+export async function candidateSession(
   { artifacts, data }: EvaluationPlace,
-  { endpointName, signatureKey }: Event,
-  { prefix, spec }: { readonly prefix: string; readonly spec: FeatureSpec },
+  { endpointName, signatureKey }: Pick<Event, 'endpointName' | 'signatureKey'>,
+  { prefix, spec }: Candidate,
 ): Promise<ModelSession> {
   const signature = parseDocument(Signature, await data.getJson(signatureKey), signatureKey);
   if (endpointName !== undefined) {

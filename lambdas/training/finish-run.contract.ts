@@ -20,5 +20,7 @@ export const FinishRunEvent = z.object({
   /** Of a candidate that the gate has seen. */
   evaluationKey: z.string().optional(),
   version: z.int().optional(),
+  /** The run was to import a file. */
+  imported: z.boolean().optional(),
 });
 export const FinishRunResult = z.object({ outcome: RunOutcome, nextRunId: z.string().optional() });

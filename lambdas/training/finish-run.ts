@@ -55,7 +55,7 @@ export async function finishRun(
   }
   const known =
     trainingId === undefined ? undefined : await registry.findTraining(model, trainingId);
-  const reasons = outcome === 'unchanged' ? unchangedReasons(known) : event.reasons;
+  const reasons = outcome === 'unchanged' ? unchangedReasons(known, event.imported) : event.reasons;
   await registry.finishRun(model, runId, {
     status: 'SUCCEEDED',
     outcome,

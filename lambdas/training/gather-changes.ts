@@ -37,7 +37,7 @@ async function trainedOn(
     manifest,
     spec,
     rows: lineage?.data.rows,
-    labelMean: lineage && metrics?.baseline.prediction,
+    labelMean: (lineage && metrics?.baseline.prediction) ?? undefined,
     timeSpan: lineage && metrics?.timeSpan,
     modelHash:
       version.origin === 'trained' ? version.lineage.code.modelHash : version.imported.modelHash,

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbRetrainingState } from '../../adapters/dynamodb-retraining-state.ts';
@@ -6,6 +7,8 @@ import { parseEnvironment } from '../runtime/environment.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
 import { now } from './connect-run-control.ts';
+import { PlanImportEvent } from './plan-import.contract.ts';
+import { decideImport } from './plan-import.ts';
 import {
   PlanTrainingEnvironment,
   PlanTrainingEvent,
@@ -24,17 +27,21 @@ const records = {
   now,
 };
 
+const computed = {
+  definition,
+  trainerSha256: environment.TRAINER_SHA256,
+  trainingImage: environment.TRAINING_IMAGE,
+  artifactsBucket: environment.ARTIFACTS_BUCKET,
+};
+
 export const handler = stepHandler(
-  { event: PlanTrainingEvent, result: PlanTrainingResult },
-  ({ runId, contentHash, rows }) =>
-    decideTraining(records, {
-      definition,
-      runId,
-      contentHash,
-      rows,
-      trainerSha256: environment.TRAINER_SHA256,
-      trainingImage: environment.TRAINING_IMAGE,
-      trainingDevice: environment.TRAINING_DEVICE,
-      artifactsBucket: environment.ARTIFACTS_BUCKET,
-    }),
+  { event: z.union([PlanImportEvent, PlanTrainingEvent]), result: PlanTrainingResult },
+  (event) =>
+    'import' in event
+      ? decideImport(records, { ...computed, runId: event.runId, file: event.import })
+      : decideTraining(records, {
+          ...computed,
+          ...event,
+          trainingDevice: environment.TRAINING_DEVICE,
+        }),
 );

@@ -17,7 +17,7 @@ type Of<Kind extends Request['kind']> = Extract<Request, { kind: Kind }>;
 export async function takeRequest(
   retraining: RetrainingControl,
   quietSeconds: number,
-  event: z.input<typeof RequestRunEvent>,
+  event: Exclude<z.input<typeof RequestRunEvent>, { kind: 'import' }>,
 ): Promise<z.infer<typeof RequestRunResult>> {
   const { control } = retraining;
   const runId = newRunId(control.model);

@@ -37,8 +37,9 @@ export class RegistrySteps extends Construct {
       },
     });
     const { name } = model;
-    grantListing(this.registerVersion, artifacts, [`jobs/${name}/`, `models/${name}/`]);
-    grantObjects(this.registerVersion, artifacts, ['read'], [`jobs/${name}/`, `models/${name}/`]);
+    const candidates = [`jobs/${name}/`, `models/${name}/`, `imports/${name}/`];
+    grantListing(this.registerVersion, artifacts, candidates);
+    grantObjects(this.registerVersion, artifacts, ['read'], candidates);
     grantObjects(this.registerVersion, artifacts, ['write'], [`models/${name}/`]);
     grantListing(this.registerVersion, data, [`features/${name}/`, `snapshots/${name}/`]);
     grantObjects(this.registerVersion, data, ['read'], [`features/${name}/`, `snapshots/${name}/`]);

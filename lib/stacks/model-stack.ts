@@ -4,6 +4,7 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
 import { DatasetSteps } from '../datasets/dataset-steps.ts';
 import { DeliverySteps } from '../delivery/delivery-steps.ts';
 import { FeatureSteps } from '../features/feature-steps.ts';
@@ -39,6 +40,8 @@ export interface ModelStackProps extends StackProps {
   /** Only of a model with its own train.py. */
   readonly ownPython?: OwnPython | undefined;
   readonly quietPeriodSeconds: number;
+  /** Whether imported versions are taken. */
+  readonly lineage: LineagePolicy;
   readonly predictionLogBufferSeconds: number;
   /** Only of a model that asks for a cache. */
   readonly sharedCache?: SharedCacheAccess;
@@ -92,6 +95,8 @@ export class ModelStack extends Stack {
       stateMachineArn: name.stateMachineArn,
       executionsArn: name.executionsArn,
       quietPeriodSeconds: props.quietPeriodSeconds,
+      environment: props.environment,
+      lineage: props.lineage,
       driftCheckMinutes: props.driftCheckMinutes,
     };
     const datasets = new DatasetSteps(this, 'Datasets', context);
@@ -157,6 +162,7 @@ export class ModelStack extends Stack {
       'predict-function': endpoint.predict.functionName,
       'news-topic-arn': notifications.news.topicArn,
       'pages-topic-arn': notifications.pages.topicArn,
+      lineage: props.lineage,
     });
   }
 

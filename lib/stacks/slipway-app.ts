@@ -4,6 +4,7 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { modelStackName } from '../../core/model/stack-names.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
+import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
@@ -38,6 +39,7 @@ export interface Environment {
   readonly name: string;
   readonly region: string;
   readonly quietPeriodSeconds: number;
+  readonly lineage: LineagePolicy;
   readonly api: CallerAuth;
   /** Where models that ask for a cache share their answers. */
   readonly cache: CachePlace;
@@ -129,6 +131,7 @@ export function slipwayApp(
       platform: environment.platform,
       ...trainingOf(model, environment, ownPython),
       quietPeriodSeconds: environment.quietPeriodSeconds,
+      lineage: environment.lineage,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
       sharedCache: sharedCacheOf(model),
       driftCheckMinutes: environment.driftCheckMinutes,

@@ -4,6 +4,7 @@ import { LambdaFunction as LambdaTarget } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { SqsDestination } from 'aws-cdk-lib/aws-lambda-destinations';
 import { Construct } from 'constructs';
+import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
 import { ReleaseRunEnvironment } from '../../lambdas/training/release-run.contract.ts';
 import { RequestRunEnvironment } from '../../lambdas/training/request-run.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
@@ -22,6 +23,9 @@ export interface RunControlProps extends ModelContext {
   /** Of all executions of the state machine. */
   readonly executionsArn: string;
   readonly quietPeriodSeconds: number;
+  readonly environment: string;
+  /** Whether imported versions are taken. */
+  readonly lineage: LineagePolicy;
   /** How often kept wishes for a training are looked at again. */
   readonly driftCheckMinutes: number;
 }
@@ -45,6 +49,8 @@ export class RunControl extends Construct {
         REGISTRY_TABLE: registry.tableName,
         STATE_MACHINE_ARN: props.stateMachineArn,
         QUIET_PERIOD_SECONDS: String(props.quietPeriodSeconds),
+        ENVIRONMENT_NAME: props.environment,
+        LINEAGE_POLICY: props.lineage,
         ...notificationVariables(props),
       },
     });

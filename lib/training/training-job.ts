@@ -91,10 +91,12 @@ export class TrainingJob extends Construct {
     });
     const { region, account, partition } = Stack.of(this);
     const own = [`jobs/${model.name}/`, `checkpoints/${model.name}/`];
+    const imports = [`imports/${model.name}/`];
+    grantObjects(role, artifacts, ['read'], imports);
     grantObjects(role, data, ['read'], [`features/${model.name}/`]);
     grantListing(role, data, [`features/${model.name}/`]);
     grantObjects(role, artifacts, ['read', 'write', 'delete'], own);
-    grantListing(role, artifacts, own);
+    grantListing(role, artifacts, [...own, ...imports]);
     for (const asset of Object.values(this.assets)) {
       role.addToPolicy(
         new PolicyStatement({
@@ -162,11 +164,27 @@ export class TrainingJob extends Construct {
 
   /** The state. It reads $.plan and $.features and leaves the finished job's description at $.train. */
   state(id: string): CustomState {
+    return this.job(id, [
+      channel('train', { 'S3Uri.$': '$.features.trainUri' }),
+      channel('validation', { 'S3Uri.$': '$.features.validationUri' }),
+    ]);
+  }
+
+  /**
+   * The same with the file that $.import names in the place of rows: what is unpickled is unpickled in the
+   * job, which has no network and no role but to read its channels.
+   */
+  importState(id: string): CustomState {
+    const uri = `States.Format('s3://${this.props.artifacts.bucketName}/{}', $.import.key)`;
+    return this.job(id, [channel('import', { 'S3Uri.$': uri })]);
+  }
+
+  private job(id: string, inputs: readonly Channel[]): CustomState {
     return new CustomState(this, id, {
       stateJson: {
         Type: 'Task',
         Resource: 'arn:aws:states:::sagemaker:createTrainingJob.sync',
-        Parameters: this.request(),
+        Parameters: this.request(inputs),
         ResultSelector: {
           'TrainingJobName.$': '$.TrainingJobName',
           'TrainingJobStatus.$': '$.TrainingJobStatus',
@@ -186,7 +204,7 @@ export class TrainingJob extends Construct {
     });
   }
 
-  private request(): Record<string, unknown> {
+  private request(inputs: readonly Channel[]): Record<string, unknown> {
     const { training } = this.props.model;
     return {
       'TrainingJobName.$': '$.plan.trainingJobName',
@@ -202,8 +220,7 @@ export class TrainingJob extends Construct {
       'HyperParameters.$': '$.plan.hyperparameters',
       RoleArn: this.jobRole.roleArn,
       InputDataConfig: [
-        channel('train', { 'S3Uri.$': '$.features.trainUri' }),
-        channel('validation', { 'S3Uri.$': '$.features.validationUri' }),
+        ...inputs,
         channel('features', { 'S3Uri.$': '$.features.featuresUri' }),
         ...Object.entries(this.assets).map(([name, { s3ObjectUrl }]) =>
           channel(name, { S3Uri: s3ObjectUrl }),
@@ -265,6 +282,8 @@ const channel = (name: string, uri: Record<string, string>) => ({
     S3DataSource: { S3DataType: 'S3Prefix', S3DataDistributionType: 'FullyReplicated', ...uri },
   },
 });
+
+type Channel = ReturnType<typeof channel>;
 
 /** <model>-<8 hex>-<6 hex>: of this length, so that jobs of a model called <model>-eu are not meant. */
 function trainingJobsArn(scope: IConstruct, model: string): string {

@@ -51,11 +51,18 @@ const trainingId = JsonPath.stringAt('$.plan.trainingId');
 const snapshot = (field: string): string => JsonPath.stringAt(`$.snapshot.${field}`);
 const feature = (field: string): string => JsonPath.stringAt(`$.features.${field}`);
 const version = JsonPath.numberAt('$.registration.version');
+const isImport = Condition.isPresent('$.import');
 const judged: Payload = {
   runId,
   trainingId,
   evaluationKey: JsonPath.stringAt('$.evaluation.evaluationKey'),
 };
+const rejected: Payload = {
+  ...judged,
+  outcome: 'rejected',
+  reasons: JsonPath.listAt('$.evaluation.reasons'),
+};
+const modelArtifacts = JsonPath.stringAt('$.train.ModelArtifacts');
 const quarantined: Payload = {
   runId,
   outcome: 'quarantined',
@@ -64,8 +71,9 @@ const quarantined: Payload = {
 
 /**
  * A model's pipeline: from what lies in landing to the version that is live. Expected outcomes are
- * chosen on; a failed state fails the run. Input is {runId, model, trigger, from?}: with `from`, the run
- * enters at that state and the rest of the input is what the state had; a name that is no state's fails.
+ * chosen on; a failed state fails the run. Input is {runId, model, trigger, from?, import?}: with `from`, the
+ * run enters at that state and the rest of the input is what the state had; a name that is no state's fails.
+ * With `import`, a file that somebody brought along takes the place of a training.
  */
 export class TrainingPipeline extends Construct {
   readonly stateMachine: StateMachine;
@@ -73,10 +81,16 @@ export class TrainingPipeline extends Construct {
   /** The states that a retry can enter at: every one that does something. */
   private readonly entrances: State[] = [];
   private ended?: Succeed;
+  private readonly buildFeatures: LambdaInvoke;
 
   constructor(scope: Construct, id: string, props: TrainingPipelineProps) {
     super(scope, id);
     this.steps = props.steps;
+    this.buildFeatures = this.task('BuildFeatures', props.steps.buildFeatures, '$.features', {
+      runId,
+      snapshotId: snapshot('snapshotId'),
+      manifestKey: snapshot('manifestKey'),
+    });
     this.stateMachine = new StateMachine(this, 'StateMachine', {
       stateMachineName: props.name.stateMachineName,
       definitionBody: DefinitionBody.fromChainable(this.definition(props.job)),
@@ -99,7 +113,9 @@ export class TrainingPipeline extends Construct {
   }
 
   private definition(job: TrainingJob): IChainable {
-    const first = this.datasets(this.training(job, this.gate(this.delivery())));
+    const gate = this.gate(this.delivery());
+    const convert = this.convertImport(job, gate);
+    const first = this.datasets(this.training(job, gate, convert), this.importing(convert));
     const entry = new Choice(this, 'EnterAt', {
       comment: 'A retry enters where the failed run left',
     });
@@ -128,7 +144,7 @@ export class TrainingPipeline extends Construct {
   }
 
   /** From the drop to data that holds its rules; what does not is put aside and looked at no more. */
-  private datasets(planTraining: State): State {
+  private datasets(planTraining: State, planImport: State): State {
     const { steps } = this;
     const awaitQuiet = this.task('AwaitQuiet', steps.awaitQuiet, '$.quiet', { runId });
     const takeSnapshot = this.task('TakeSnapshot', steps.takeSnapshot, '$.snapshot', { runId });
@@ -149,6 +165,7 @@ export class TrainingPipeline extends Construct {
     const isEmpty = Condition.stringEquals('$.snapshot.outcome', 'empty');
     takeSnapshot.next(
       new Choice(this, 'IsThereData')
+        .when(Condition.and(isEmpty, isImport), planImport)
         .when(
           Condition.and(isEmpty, Condition.isPresent('$.quarantine')),
           this.finish('FinishQuarantinedAll', quarantined),
@@ -156,32 +173,29 @@ export class TrainingPipeline extends Construct {
         .when(isEmpty, this.finish('FinishNoData', { runId, outcome: 'no_data' }))
         .otherwise(validate),
     );
+    const isValid = Condition.stringEquals('$.validation.outcome', 'valid');
     validate.next(
       new Choice(this, 'IsDataValid')
-        .when(Condition.stringEquals('$.validation.outcome', 'valid'), planTraining)
+        .when(Condition.and(isValid, isImport), planImport)
+        .when(isValid, planTraining)
         .otherwise(quarantine.next(takeSnapshot)),
     );
     return awaitQuiet;
   }
 
   /** From valid data to a candidate. */
-  private training(job: TrainingJob, measureCandidate: State): State {
+  private training(job: TrainingJob, measureCandidate: State, convertImport: State): State {
     const { steps } = this;
     const planTraining = this.task('PlanTraining', steps.planTraining, '$.plan', {
       runId,
       contentHash: snapshot('contentHash'),
       rows: JsonPath.numberAt('$.snapshot.rows'),
     });
-    const buildFeatures = this.task('BuildFeatures', steps.buildFeatures, '$.features', {
-      runId,
-      snapshotId: snapshot('snapshotId'),
-      manifestKey: snapshot('manifestKey'),
-    });
     const train = job.state('Train');
     this.entrances.push(train);
     planTraining.next(
       new Choice(this, 'IsToTrain')
-        .when(Condition.stringEquals('$.plan.decision', 'train'), buildFeatures)
+        .when(Condition.stringEquals('$.plan.decision', 'train'), this.buildFeatures)
         .when(
           Condition.and(
             Condition.isPresent('$.quarantine'),
@@ -203,14 +217,53 @@ export class TrainingPipeline extends Construct {
         )
         .otherwise(this.finish('FinishUnchanged', { runId, outcome: 'unchanged', trainingId })),
     );
-    buildFeatures.next(train).next(measureCandidate);
+    train.next(measureCandidate);
+    this.buildFeatures.next(
+      new Choice(this, 'IsImport').when(isImport, convertImport).otherwise(train),
+    );
     return planTraining;
+  }
+
+  /** A file takes the place of a training: the trainer's sandbox makes a candidate of it. */
+  private convertImport(job: TrainingJob, measureCandidate: State): State {
+    const convert = job.importState('ConvertImport');
+    this.entrances.push(convert);
+    convert.next(measureCandidate);
+    return convert;
+  }
+
+  /** From a file to what its conversion needs: features of the data that there is, else their form alone. */
+  private importing(convertImport: State): State {
+    const { steps } = this;
+    const plan = this.task('PlanImport', steps.planTraining, '$.plan', {
+      runId,
+      import: JsonPath.objectAt('$.import'),
+    });
+    const describe = this.task('DescribeFeatures', steps.buildFeatures, '$.features', {
+      runId,
+      importId: trainingId,
+    });
+    describe.next(convertImport);
+    const isNew = Condition.stringEquals('$.plan.decision', 'train');
+    plan.next(
+      new Choice(this, 'IsToConvert')
+        .when(Condition.and(isNew, Condition.stringEquals('$.snapshot.outcome', 'empty')), describe)
+        .when(isNew, this.buildFeatures)
+        .otherwise(
+          this.finish('FinishImported', {
+            runId,
+            outcome: 'unchanged',
+            trainingId,
+            imported: true,
+          }),
+        ),
+    );
+    return plan;
   }
 
   /** From a candidate to a version with what the gate says of it; what has no metrics becomes none. */
   private gate(stageVersion: State): State {
     const { steps } = this;
-    const modelArtifacts = JsonPath.stringAt('$.train.ModelArtifacts');
     const measure = this.task('MeasureCandidate', steps.measureCandidate, '$.measurement', {
       runId,
       modelArtifacts,
@@ -234,23 +287,42 @@ export class TrainingPipeline extends Construct {
       measurement: JsonPath.objectAt('$.measurement'),
     });
     const register = this.registerVersion();
-    const rejected = {
-      ...judged,
-      outcome: 'rejected',
-      reasons: JsonPath.listAt('$.evaluation.reasons'),
-    };
+    const registerImport = this.registerImport();
+    const isMeasured = Condition.booleanEquals('$.evaluation.measured', true);
     evaluate.next(
       new Choice(this, 'IsCandidateMeasured')
-        .when(Condition.booleanEquals('$.evaluation.measured', true), register)
+        .when(Condition.and(isMeasured, isImport), registerImport)
+        .when(isMeasured, register)
         .otherwise(this.finish('FinishUnmeasured', rejected)),
     );
-    register.next(
-      new Choice(this, 'IsCandidateGoodEnough')
-        .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), stageVersion)
-        .otherwise(this.finish('FinishRejected', { ...rejected, version })),
+    const isGoodEnough = new Choice(this, 'IsCandidateGoodEnough')
+      .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), stageVersion)
+      .otherwise(this.finish('FinishRejected', { ...rejected, version }));
+    register.next(isGoodEnough);
+    registerImport.next(isGoodEnough);
+    measure.next(
+      new Choice(this, 'IsThereHoldout')
+        .when(Condition.isPresent('$.features.holdoutKey'), evaluate)
+        .otherwise(this.evaluateImport().next(registerImport)),
     );
-    measure.next(evaluate);
     return measure;
+  }
+
+  /** Without a holdout, the gate asks what can be asked without rows. */
+  private evaluateImport(): LambdaInvoke {
+    return this.task('EvaluateImport', this.steps.evaluateCandidate, '$.evaluation', {
+      runId,
+      importId: trainingId,
+      modelArtifacts,
+      featuresKey: feature('featuresKey'),
+      signatureKey: feature('signatureKey'),
+      measurement: JsonPath.objectAt('$.measurement'),
+    });
+  }
+
+  /** It is given all that the run knows, because what there is of data differs. */
+  private registerImport(): LambdaInvoke {
+    return this.task('RegisterImport', this.steps.registerVersion, '$.registration');
   }
 
   private registerVersion(): LambdaInvoke {
@@ -259,7 +331,7 @@ export class TrainingPipeline extends Construct {
       trainingId,
       trainingJobName: JsonPath.stringAt('$.train.TrainingJobName'),
       hyperparameters: JsonPath.objectAt('$.plan.hyperparameters'),
-      modelArtifacts: JsonPath.stringAt('$.train.ModelArtifacts'),
+      modelArtifacts,
       evaluationKey: JsonPath.stringAt('$.evaluation.evaluationKey'),
       snapshotId: snapshot('snapshotId'),
       manifestKey: snapshot('manifestKey'),
@@ -303,10 +375,11 @@ export class TrainingPipeline extends Construct {
     return this.task(id, this.steps.finishRun, '$.finish', payload).next(this.ended);
   }
 
-  private task(id: string, step: IFunction, resultPath: string, payload: Payload): LambdaInvoke {
+  /** A step, with the payload, or else with all that the run knows. */
+  private task(id: string, step: IFunction, resultPath: string, payload?: Payload): LambdaInvoke {
     const task = new LambdaInvoke(this, id, {
       lambdaFunction: step,
-      payload: TaskInput.fromObject(payload),
+      payload: payload ? TaskInput.fromObject(payload) : TaskInput.fromJsonPathAt('$'),
       payloadResponseOnly: true,
       resultPath,
     });

@@ -53,7 +53,7 @@ describe("a model's pipeline", () => {
 
   it('runs a step again that found no free concurrency', () => {
     const steps = Object.values(definition.States).filter(
-      ({ Type, Resource }) => Type === 'Task' && Resource !== train.Resource,
+      ({ Type, Resource }) => Type === 'Task' && String(Resource) !== train.Resource,
     );
     expect(steps.length).toBeGreaterThan(10);
     for (const step of steps) {
@@ -89,20 +89,56 @@ describe("a model's pipeline", () => {
   it('measures and evaluates a candidate, registers what has metrics, and stages what passed', () => {
     const next = (state: string) => definition.States[state]?.Next;
     expect(next('Train')).toBe('MeasureCandidate');
-    expect(next('MeasureCandidate')).toBe('EvaluateCandidate');
     const choiceOf = (state: string) =>
       definition.States[state] as unknown as {
         Choices: { Variable: string; Next: string }[];
         Default: string;
       };
+    expect(choiceOf(next('MeasureCandidate') ?? '')).toMatchObject({
+      Choices: [{ Variable: '$.features.holdoutKey', IsPresent: true, Next: 'EvaluateCandidate' }],
+      Default: 'EvaluateImport',
+    });
     expect(choiceOf(next('EvaluateCandidate') ?? '')).toMatchObject({
-      Choices: [{ Variable: '$.evaluation.measured', Next: 'RegisterVersion' }],
+      Choices: [
+        { And: [expect.anything(), { Variable: '$.import' }], Next: 'RegisterImport' },
+        { Variable: '$.evaluation.measured', Next: 'RegisterVersion' },
+      ],
       Default: 'FinishUnmeasured',
     });
     expect(choiceOf(next('RegisterVersion') ?? '')).toMatchObject({
       Choices: [{ Variable: '$.evaluation.outcome', Next: 'StageVersion' }],
       Default: 'FinishRejected',
     });
+  });
+
+  it('converts an imported file where training jobs run: no network, no rows but its own features', () => {
+    const convert = definition.States['ConvertImport'] as unknown as typeof train;
+    const {
+      InputDataConfig,
+      HyperParameters: _,
+      ...same
+    } = convert.Parameters as {
+      InputDataConfig: { ChannelName: string }[];
+    } & Record<string, never>;
+    const { InputDataConfig: __, HyperParameters: ___, ...others } = train.Parameters;
+    expect(same).toEqual(others);
+    expect(same).toMatchObject({ EnableNetworkIsolation: true });
+    expect(InputDataConfig.map(({ ChannelName }) => ChannelName).sort()).toEqual([
+      'code',
+      'features',
+      'import',
+      'wheels',
+    ]);
+  });
+
+  it('opens an imported file nowhere else: no function may read it but to hash it', () => {
+    const readers = Object.entries(flightDelay.findResources('AWS::IAM::Policy')).filter(
+      ([, { Properties }]) => JSON.stringify(Properties).includes('/imports/flight-delay/*'),
+    );
+    expect(readers.map(([id]) => id.replace(/(Role)?DefaultPolicy.*$/, '')).sort()).toEqual([
+      'RegistryRegisterVersion',
+      'TrainingJobJob',
+    ]);
   });
 
   it('chooses on outcomes and catches no failure', () => {

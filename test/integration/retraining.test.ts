@@ -72,6 +72,8 @@ function modelOf(
     stateMachineArn: arn('stateMachine'),
     executionsArn: arn('execution', ':*'),
     quietPeriodSeconds: 0,
+    environment: 'test',
+    lineage: 'any',
     driftCheckMinutes: 1,
   });
   new Alarm(stack, `Alarm-${name}`, {

@@ -106,6 +106,7 @@ describe('the command line', () => {
       'download',
       'drift',
       'drop',
+      'import',
       'init',
       'labels',
       'lineage',

@@ -42,6 +42,11 @@ describe('environments', () => {
     expect([512, 10_241, 3_008.5].map(withMemory)).toEqual([false, false, false]);
   });
 
+  it('takes imported versions everywhere but in prod', () => {
+    const lineageOf = (name: string) => readEnvironment({ SLIPWAY_ENVIRONMENT: name }).lineage;
+    expect(['dev', 'staging', 'prod'].map(lineageOf)).toEqual(['any', 'any', 'sealed']);
+  });
+
   it('says what a laptop cloud has not told it', () => {
     expect(() => readEnvironment({})).toThrow(/api\.issuer/);
   });
