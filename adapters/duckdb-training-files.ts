@@ -1,7 +1,7 @@
-import { type ColumnRows, columnFile } from '../../adapters/duckdb-column-files.ts';
-import type { DuckdbDatabase } from '../../adapters/duckdb-database.ts';
-import { type FeatureRows, featureFile } from '../../adapters/duckdb-feature-files.ts';
-import type { FeatureSpec } from '../../core/features/feature-spec.ts';
+import type { FeatureSpec } from '../core/features/feature-spec.ts';
+import { type ColumnRows, columnFile } from './duckdb-column-files.ts';
+import type { DuckdbDatabase } from './duckdb-database.ts';
+import { type FeatureRows, featureFile } from './duckdb-feature-files.ts';
 
 /** Rows of one side of a chunk: their features, and where they are among the chunk's raw columns. */
 export type TrainingRows = FeatureRows & ColumnRows;

@@ -1,10 +1,10 @@
-import type { DuckdbDatabase } from '../../adapters/duckdb-database.ts';
-import { rawRowsFile } from '../../adapters/duckdb-raw-rows.ts';
-import { instancesOf, mostHoldoutInstances } from '../../core/features/holdout-instances.ts';
-import type { RawColumns, RawValue } from '../../core/features/raw-values.ts';
-import type { Signature } from '../../core/inference/signature.ts';
-import type { ModelDefinition } from '../../core/model/define-model.ts';
-import { readColumns } from '../../core/model/features-section.ts';
+import { instancesOf, mostHoldoutInstances } from '../core/features/holdout-instances.ts';
+import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
+import type { Signature } from '../core/inference/signature.ts';
+import type { ModelDefinition } from '../core/model/define-model.ts';
+import { readColumns } from '../core/model/features-section.ts';
+import type { DuckdbDatabase } from './duckdb-database.ts';
+import { rawRowsFile } from './duckdb-raw-rows.ts';
 
 /**
  * What is kept of the holdout's raw rows, so that any version can answer them and slices can be made: all
