@@ -1,6 +1,6 @@
 // Prints as JSON what Python the models need: sets of wheels of the platform's trainers, and the packages of
-// models with their own train.py. Arguments name models; without any, all.
-import { modelPython, wheelSetsOf } from '../config/model-python.ts';
+// models with their own train.py. Arguments name models, with what their tests need; without any, all are meant.
+import { modelPython, testPython, wheelSetsOf } from '../config/model-python.ts';
 import { readModelFolders } from '../config/models.ts';
 
 const named = process.argv.slice(2);
@@ -12,7 +12,7 @@ try {
   );
   const needs = {
     wheelSets: wheelSetsOf(asked.map(({ definition }) => definition)),
-    models: asked.flatMap((folder) => modelPython(folder) ?? []),
+    models: asked.flatMap((folder) => (named.length > 0 ? testPython : modelPython)(folder) ?? []),
   };
   process.stdout.write(JSON.stringify(needs));
 } catch (error) {

@@ -286,7 +286,7 @@ function pythonNeeds(folder, names = []) {
 async function prepareModels(folder, script, args) {
   const isSynthesis = script === 'bin/app.ts';
   if (!isSynthesis && script !== 'wheels' && script !== 'python') return;
-  const { mistake, wheelSets: sets, models } = pythonNeeds(folder, isSynthesis ? [] : args);
+  const { mistake, wheelSets: sets, models } = pythonNeeds(folder, script === 'python' ? args : []);
   if (mistake !== undefined) {
     // Models that cannot be read are the application's to tell, where it follows.
     if (isSynthesis) return;

@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ModelPython, modelPython } from '../config/model-python.ts';
+import { type ModelPython, modelPython, testPython } from '../config/model-python.ts';
 import { type ModelFolder, modelsFolder, readModelFolders } from '../config/models.ts';
 import { CommandError, usageError } from './command-error.ts';
-import { repositoryRoot } from './laptop-file.ts';
+import { repositoryRoot, stockEnvironment } from './laptop-file.ts';
 
 /**
  * The folder and definition of a model that is written here, deployed or not.
@@ -41,17 +41,30 @@ function setUp(args: readonly string[]): Promise<void> {
   });
 }
 
+const build = async (needed: readonly ModelPython[]): Promise<void> => {
+  const missing = needed.filter((python) => !isBuilt(python));
+  if (missing.length > 0) await setUp(['python', ...missing.map(({ model }) => model)]);
+};
+
 /**
  * Builds the environments of those of the models that are trained by their own train.py and have none yet.
  * @throws CommandError
  */
-export async function buildEnvironments(folders: readonly ModelFolder[]): Promise<void> {
-  const missing = folders.flatMap((folder) => {
-    const own = modelPython(folder);
-    return own && !isBuilt(own) ? [own.model] : [];
-  });
-  if (missing.length > 0) await setUp(['python', ...missing]);
-}
+export const buildEnvironments = (folders: readonly ModelFolder[]): Promise<void> =>
+  build(folders.flatMap((folder) => modelPython(folder) ?? []));
 
 /** Downloads the wheels that trainings on AWS bring along, where they are not here yet. @throws CommandError */
 export const downloadWheels = (): Promise<void> => setUp(['wheels']);
+
+/** The folder of the Python environment that a model is trained in, built if need be. @throws CommandError */
+export async function environmentOf(folder: ModelFolder): Promise<string> {
+  await buildEnvironments([folder]);
+  return modelPython(folder)?.environment ?? stockEnvironment;
+}
+
+/** The one that its own tests run in. @throws CommandError */
+export async function testEnvironmentOf(folder: ModelFolder): Promise<string> {
+  const python = testPython(folder);
+  await build([python]);
+  return python.environment;
+}

@@ -25,6 +25,7 @@ import { retireCommand } from './commands/retire.ts';
 import { retryCommand } from './commands/retry.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
+import { testCommand } from './commands/test.ts';
 import { tokenCommand } from './commands/token.ts';
 import { trainCommand } from './commands/train.ts';
 import { whyCommand } from './commands/why.ts';
@@ -85,6 +86,7 @@ export function program(): Command {
     downloadCommand,
     labelsCommand,
     driftCommand,
+    testCommand,
     tokenCommand,
     proxyCommand,
     doctorCommand,

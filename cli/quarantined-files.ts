@@ -43,7 +43,14 @@ export async function readQuarantined(
 
 const shownFindings = 10;
 
-function describeFinding({ column, count, examples: [first], message, rule }: Finding): string {
+/** A line of what is wrong in a file. */
+export function describeFinding({
+  column,
+  count,
+  examples: [first],
+  message,
+  rule,
+}: Finding): string {
   const where = first ? `row ${first.row}, value ${JSON.stringify(first.value)}` : 'the file';
   const more = count > 1 ? ` and ${count - 1} more` : '';
   return `    ${where}${more}: ${column === undefined ? '' : `column ${column}, `}rule ${rule}: ${message}`;

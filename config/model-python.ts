@@ -31,25 +31,8 @@ function read(folder: string, file: string, model: string, fix: string): string 
   ]);
 }
 
-/**
- * undefined for a model that the platform's own trainer trains.
- * @throws InvalidDocumentError naming the file, the line and the fix.
- */
-export function modelPython({ definition, folder }: ModelFolder): ModelPython | undefined {
-  const { name: model, training } = definition;
-  if (training.trainer !== 'python') return undefined;
-  read(
-    folder,
-    'train.py',
-    model,
-    'write `def train(data, hyperparameters):` there, which returns the fitted object',
-  );
-  const own = read(
-    folder,
-    'requirements.txt',
-    model,
-    'name the packages that train.py imports, each pinned with ==; it may be empty',
-  );
+/** @param own text of the model's requirements.txt */
+function pythonWith(own: string, { definition, folder }: ModelFolder): ModelPython {
   const { lines, problems } = mergeRequirements(readFileSync(platformRequirements, 'utf8'), own);
   if (problems.length > 0) {
     throw new InvalidDocumentError(join(folder, 'requirements.txt'), problems);
@@ -57,12 +40,34 @@ export function modelPython({ definition, folder }: ModelFolder): ModelPython | 
   const requirements = `${lines.join('\n')}\n`;
   const id = createHash('sha256').update(requirements).digest('hex').slice(0, 16);
   return {
-    model,
+    model: definition.name,
     program: folder,
     requirements,
     environment: join(root, '.venv', 'models', id),
     wheels: join(root, '.slipway', 'wheels', 'models', id),
   };
+}
+
+/**
+ * undefined for a model that the platform's own trainer trains.
+ * @throws InvalidDocumentError naming the file, the line and the fix.
+ */
+export function modelPython(model: ModelFolder): ModelPython | undefined {
+  const { definition, folder } = model;
+  const { name, training } = definition;
+  if (training.trainer !== 'python') return undefined;
+  const train = 'write `def train(data, hyperparameters):` there, which returns the fitted object';
+  read(folder, 'train.py', name, train);
+  const packages = 'name the packages that train.py imports, each pinned with ==; it may be empty';
+  return pythonWith(read(folder, 'requirements.txt', name, packages), model);
+}
+
+/** What a model's own tests run in: of one that has no Python of its own, what the platform needs. */
+export function testPython(model: ModelFolder): ModelPython {
+  const file = join(model.folder, 'requirements.txt');
+  return (
+    modelPython(model) ?? pythonWith(existsSync(file) ? readFileSync(file, 'utf8') : '', model)
+  );
 }
 
 /** Sets of wheels that the platform's own trainers need on AWS: GPUs are rare and theirs large. */

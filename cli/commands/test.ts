@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { plainCommand } from '../command.ts';
+import { modelFolderOf } from '../model-python.ts';
+import { runTests } from '../sample/run-tests.ts';
+import { processTerminal, seconds } from '../terminal.ts';
+
+export const testCommand = (): Command =>
+  plainCommand({
+    usage: 'test <model> [pytest...]',
+    description:
+      "run the model's own tests (models/<model>/tests) with pytest, here and without a cloud; what follows -- is pytest's",
+    examples: ['slipway test churn', 'slipway test churn -- -k plan --verbose'],
+  }).action(async (model: string, pytest: string[], { json }: { json: boolean }) => {
+    const terminal = processTerminal(json);
+    const result = await runTests(await modelFolderOf(model), pytest, { json });
+    const { tests, failed, skipped } = result;
+    terminal.result(result, [
+      `${model}: ${tests - failed - skipped} passed, ${failed} failed, ${skipped} skipped in ${seconds(result.seconds * 1_000)}`,
+    ]);
+    process.exitCode = result.exitCode;
+  });

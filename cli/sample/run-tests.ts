@@ -1,0 +1,110 @@
+// A model's own tests, in its Python environment and with the platform's own reading of its sample rows.
+import { spawn } from 'node:child_process';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ModelFolder } from '../../config/models.ts';
+import { usageError } from '../command-error.ts';
+import { testEnvironmentOf } from '../model-python.ts';
+import { trainerCode } from './run-trainer.ts';
+import { writeChannels } from './sample-rows.ts';
+
+export interface TestResult {
+  readonly model: string;
+  /** pytest's: 0 passed, 1 some failed, 5 there was none. */
+  readonly exitCode: number;
+  readonly tests: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly seconds: number;
+}
+
+/** What the fixtures of slipway_pytest.py read. */
+async function writeContext(folder: ModelFolder, base: string): Promise<string> {
+  const { definition } = folder;
+  const { training, evaluation, serving, data } = definition;
+  const sample = join(folder.folder, 'tests', 'sample.csv');
+  const hasSample = existsSync(sample);
+  const channels = join(base, 'channels');
+  if (hasSample) await writeChannels({ definition, data: sample, use: 'test' }, channels);
+  const file = join(base, 'context.json');
+  const context = {
+    folder: folder.folder,
+    channels: hasSample ? channels : null,
+    label: data.label,
+    task: evaluation.task,
+    serving: serving.target,
+    seed: training.seed,
+    hyperparameters: training.hyperparameters,
+  };
+  await writeFile(file, JSON.stringify(context));
+  return file;
+}
+
+/** Counts in a JUnit report's first element with them. */
+function countsIn(report: string): Pick<TestResult, 'tests' | 'failed' | 'skipped'> {
+  const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
+  const count = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(text)?.[1] ?? 0);
+  return {
+    tests: count('tests'),
+    failed: count('failures') + count('errors'),
+    skipped: count('skipped'),
+  };
+}
+
+/** @param toStandardError where standard output is for a document */
+function runPytest(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  { cwd, toStandardError }: { readonly cwd: string; readonly toStandardError: boolean },
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const output = toStandardError ? 2 : 'inherit';
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', output, 'inherit'] });
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? 1));
+  });
+}
+
+/**
+ * Runs pytest on models/<name>/tests.
+ * @throws CommandError where there are no tests, or the sample is not of the model's columns
+ */
+export async function runTests(
+  folder: ModelFolder,
+  pytest: readonly string[],
+  { json }: { readonly json: boolean },
+): Promise<TestResult> {
+  const { name: model } = folder.definition;
+  const tests = join(folder.folder, 'tests');
+  if (globSync('**/test_*.py', { cwd: tests }).length === 0) {
+    throw usageError(
+      `there is no ${join(tests, 'test_*.py')}; write one, as in \`def test_it_predicts(data, predict): …\``,
+    );
+  }
+  const environment = await testEnvironmentOf(folder);
+  const base = await mkdtemp(join(tmpdir(), 'slipway-test-'));
+  try {
+    const startedAt = performance.now();
+    const report = join(base, 'report.xml');
+    const env = {
+      ...process.env,
+      PATH: `${join(environment, 'bin')}:${process.env['PATH']}`,
+      PYTHONPATH: [trainerCode, folder.folder].join(':'),
+      PYTHONDONTWRITEBYTECODE: '1',
+      PYTHONHASHSEED: '0',
+      SLIPWAY_TEST_CONTEXT: await writeContext(folder, base),
+    };
+    const plugins = ['-p', 'slipway_pytest', '-p', 'no:cacheprovider'];
+    const args = ['-m', 'pytest', ...plugins, '--rootdir', folder.folder, '--junitxml', report];
+    const place = { cwd: folder.folder, toStandardError: json };
+    const python = join(environment, 'bin', 'python');
+    const exitCode = await runPytest(python, [...args, tests, ...pytest], env, place);
+    const seconds = Math.round(performance.now() - startedAt) / 1_000;
+    return { model, exitCode, ...countsIn(report), seconds };
+  } finally {
+    await rm(base, { recursive: true, force: true });
+  }
+}
