@@ -123,6 +123,7 @@ describe('the command line', () => {
       'retry',
       'rollback',
       'status',
+      'test',
       'token',
       'train',
       'why',
