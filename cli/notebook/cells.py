@@ -37,6 +37,8 @@ class Statement:
         return {"cell": self.cell, "line": self.line, "code": self.code[:200]}
 
 
+# What begins so is a table that the notebook gave no name.
+WHOLE = "_whole_"
 TAG = re.compile(r"^slipway:(data|features|model|skip)$")
 
 
@@ -158,10 +160,34 @@ def statements_of(cell):
     ], magics
 
 
+def called(call):
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def named_arguments(node):
+    """train_test_split(df.drop(…), df['y']) with a name for each of its tables."""
+    before = []
+    arguments = []
+    for i, argument in enumerate(node.value.args):
+        if isinstance(argument, (ast.Name, ast.Starred)):
+            arguments.append(argument)
+            continue
+        name = f"{WHOLE}{i + 1}"
+        before.append(ast.Assign([ast.Name(name, ast.Store())], argument))
+        arguments.append(ast.Name(name, ast.Load()))
+    if not before:
+        return [node]
+    call = ast.Call(node.value.func, arguments, node.value.keywords)
+    statements = [*before, ast.Assign(node.targets, call)]
+    return [ast.fix_missing_locations(ast.copy_location(each, node)) for each in statements]
+
+
 def parted(node):
     """a, b = c, d as two statements, where none of the values needs one of the names."""
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return [node]
+    if isinstance(node.value, ast.Call) and called(node.value) == "train_test_split":
+        return named_arguments(node)
     [target] = node.targets
     if not isinstance(target, ast.Tuple) or not isinstance(node.value, ast.Tuple):
         return [node]

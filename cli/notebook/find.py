@@ -135,17 +135,17 @@ class Finder:
         return None
 
     def last_prediction(self, name):
-        """(fact, expression) of the last statement that asks a model."""
+        """(fact, expression) of the last statement that asks a model; for probabilities rather than classes."""
+        found = None
         for fact in reversed(self.facts):
             if fact.is_definition:
                 continue
             for node in inner(fact.node):
                 if isinstance(node, ast.Subscript) and predicts(node.value, name):
                     return fact, node
-            for node in inner(fact.node):
-                if predicts(node, name):
-                    return fact, node
-        return None
+                if found is None and predicts(node, name):
+                    found = fact, node
+        return found
 
 
 def predicts(node, name):

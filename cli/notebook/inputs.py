@@ -2,7 +2,7 @@
 
 import ast
 
-from find import calls, method
+from find import calls, method, pairs_of
 from names import base
 
 OPAQUE = frozenset("select_dtypes columns dtypes iloc to_numpy values items filter".split())
@@ -10,16 +10,22 @@ TREES = frozenset("xgboost lightgbm catboost".split())
 PIPELINE_CLASSES = frozenset("Pipeline ColumnTransformer make_pipeline make_column_transformer".split())
 
 
-def dropped_in(nodes):
-    """Columns that df.drop(columns=[…]) and the like leave out."""
+def dropped_in(nodes, constants):
+    """Columns that df.drop(columns=[…]) and the like leave out; None where nothing is dropped."""
     dropped = set()
+    drops = False
     for node in nodes:
         for call in calls(node):
             if method(call) != "drop" or base(call.func.value) is None:
                 continue
-            for child in (*call.args[:1], *(each.value for each in call.keywords if each.arg in ("columns", "labels"))):
-                dropped |= {each.value for each in ast.walk(child) if isinstance(each, ast.Constant)}
-    return dropped
+            drops = True
+            named = (each.value for each in call.keywords if each.arg in ("columns", "labels"))
+            for child in (*call.args[:1], *named):
+                for each in ast.walk(child):
+                    value = constants.get(each.id) if isinstance(each, ast.Name) else each
+                    if value is not None:
+                        dropped |= {x.value for x in ast.walk(value) if isinstance(x, ast.Constant)}
+    return dropped if drops else None
 
 
 def mentioned_in(nodes, columns):
@@ -48,9 +54,10 @@ def input_columns(plan, table):
     nodes += [fact.node for fact in plan.module if not fact.is_import]
     if plan.prediction:
         nodes.append(plan.prediction[1])
-    dropped = dropped_in(nodes)
+    constants = {name: value for fact in plan.module for name, value in pairs_of(fact.node)}
+    dropped = dropped_in(nodes, constants)
     mentioned = mentioned_in(nodes, set(columns)) - {label, key}
-    opaque = bool(dropped) or any(
+    opaque = dropped is not None or any(
         isinstance(each, ast.Attribute)
         and each.attr in OPAQUE
         and isinstance(each.value, ast.Name)
@@ -59,7 +66,7 @@ def input_columns(plan, table):
         for each in ast.walk(node)
     )
     if opaque or not mentioned:
-        left = dropped | {label}
+        left = (dropped or set()) | {label}
         if key not in mentioned:
             left |= {key} - {None}
         return [name for name in columns if name not in left or name in mentioned], False

@@ -2,21 +2,23 @@
 
 import ast
 import copy
+import re
 
-from cells import NotebookError
-from find import calls, method, pairs_of, targets
-from hyperparameters import Looked, Pulled, last_step, scalar
-from names import base, free
+from cells import WHOLE, NotebookError
+from choice import Choice
+from find import calls, method
+from pull import is_settings, pull
+from names import free
 from rewrite import (
     Statistics,
+    asking,
     dummies_of,
     forgiving,
     renamed,
-    without_early_stopping,
     without_names,
     without_reading,
 )
-from slices import Slices
+from slices import fitted_encoders, other_rows
 
 PLAIN_CALLS = frozenset("dict list set tuple range frozenset sorted compile Path str int float".split())
 RESERVED = {
@@ -49,73 +51,22 @@ def is_constant(node):
     )
 
 
-class Plan:
+class Plan(Choice):
+    """What goes where.
+
+    Attributes:
+        module: facts of the imports, constants and helpers
+        train_pieces, predict_pieces: statements of both functions, in order
+        state: names that predicting needs of training, the model's among them
+        pulled: the hyperparameters
+    """
+
     def __init__(self, program, table):
-        self.program = program
-        self.label = table["label"]
-        self.classifies = table["classifies"]
-        self.left_out = program.left_out
-        self.notes = program.notes
-        self.slices = Slices(program)
-        self.reading()
-        self.choose()
+        super().__init__(program, table)
         self.select()
         self.names = self.renames()
         self.place()
-        self.pull()
-
-    def reading(self):
-        if self.slices.read is None:
-            raise NotebookError(
-                "no cell reads a table into a name, as df = pd.read_csv('data.csv') does; "
-                "tag the cell that does with slipway:data"
-            )
-        self.read, self.frame, self.read_call = self.slices.read
-
-    def choose(self):
-        """The model: the one whose predictions are written to a file, or the last one that is fitted."""
-        finder = self.slices.finder
-        fitted = finder.fitted()
-        tagged = [each for each in fitted if each[0].statement.tag == "model"]
-        fitted = tagged or fitted
-        if not fitted:
-            raise NotebookError(
-                "no model is fitted to a label: there is no .fit(X, y), no train(…) of XGBoost or LightGBM and no "
-                "loop with .backward(); tag the cell that trains with slipway:model, or write train.py "
-                "yourself (--python)"
-            )
-        written = finder.written_predictions()
-        self.model = fitted[-1][1]
-        self.prediction = None
-        if written:
-            fact, expression = written
-            immediate, late, _ = free(expression)
-            kept, _ = self.slices.backward(self.slices.facts.index(fact), immediate | late)
-            behind = [name for each, name in fitted if each in kept]
-            if behind:
-                self.model = behind[-1]
-                self.prediction = written
-        if self.prediction is None:
-            self.prediction = finder.last_prediction(self.model)
-        self.of_training = self.prediction is None
-        if self.of_training:
-            self.prediction = self.asked_as_trained(fitted)
-        for each, name in fitted:
-            if name != self.model:
-                self.other_models = {*getattr(self, "other_models", ()), name}
-
-    def asked_as_trained(self, fitted):
-        """Where the notebook asks the model nothing: what the rows of training would be answered."""
-        fact = [each for each, name in fitted if name == self.model][-1]
-        for call in calls(fact.node):
-            if method(call) == "fit" and call.args:
-                asked = f"{self.model}.predict_proba({ast.unparse(call.args[0])})[:, 1]"
-                if not self.classifies:
-                    asked = f"{self.model}.predict({ast.unparse(call.args[0])})"
-                return fact, ast.parse(asked, mode="eval").body
-        return None
-
-    other_models = frozenset()
+        pull(self)
 
     def select(self):
         facts = self.slices.facts
@@ -173,6 +124,13 @@ class Plan:
         names = {name: "data" if of == self.frame else of for name, of in names.items()}
         names[self.frame] = "data"
         bound = {name for fact in self.slices.facts for name in fact.binds}
+        for name in {*names.values()}:
+            if name.startswith(WHOLE):
+                # X_train and X_test are parts of something that the notebook gave no name.
+                parts = [part for part, of in names.items() if of == name]
+                short = re.sub(r"_?(train|test)_?", "", parts[0]) or "whole"
+                names[name] = short if short not in bound else f"{short}_rows"
+                names.update({part: names[name] for part in parts})
         for name, other in RESERVED.items():
             if name in bound and name not in names:
                 names[name] = other
@@ -202,7 +160,7 @@ class Plan:
                 roles[fact] is None
                 and is_constant(fact.node)
                 and not fact.binds & changed
-                and not is_settings(fact.node, [Piece(each, each.node, None) for each in self.training])
+                and not is_settings(fact.node, [each.node for each in self.training])
             )
             if constant:
                 self.module.append(fact)
@@ -229,8 +187,12 @@ class Plan:
             )
             return
         node = forgiving(node)
+        if self.is_of_label(node):
+            self.program.leave_out(fact.statement.place, "makes the label, which the data have as it is")
+            return
+        self.warn(fact, role)
         in_training = fact in self.training
-        in_predicting = fact in self.predicting and not self.is_of_label(node)
+        in_predicting = fact in self.predicting
         if in_training:
             node = self.cleaned(fact, node)
         if in_training and in_predicting and role == "rows":
@@ -238,10 +200,21 @@ class Plan:
         if in_training:
             self.train_pieces.append(Piece(fact, node, role))
         if in_predicting:
-            self.predict_pieces.append(Piece(fact, node, role))
+            self.predict_pieces.append(Piece(fact, asking(node) if fitted_encoders(node) else node, role))
         columns = dummies_of(node) if in_training and in_predicting else None
         if columns:
             self.remember_columns(fact, columns)
+
+    def warn(self, fact, role):
+        """Of what makes a row depend on those beside it, and cannot be learned once."""
+        if role not in ("rows", "both") or fact not in self.predicting:
+            return
+        place = fact.statement
+        for why in other_rows(fact.node, self.program.facts):
+            self.notes.append(
+                f"Look at cell {place.cell}, line {place.line}: {why}; a caller sends one row. The test that asks each "
+                "row alone tells whether it matters."
+            )
 
     def is_of_label(self, node):
         """df['label'] = …: a caller has no label."""
@@ -320,92 +293,3 @@ class Plan:
                 needed |= immediate | late
                 needed = needed.union(*(self.slices.closure.get(name, ()) for name in needed))
         self.train_pieces = kept[::-1]
-
-    def pull(self):
-        """Hyperparameters out of the code of train()."""
-        self.pulled = Pulled()
-        values = {}
-        for fact in self.training:
-            for name, value in pairs_of(fact.node):
-                values[name] = value
-        constants = {
-            name: values[name]
-            for fact in self.module
-            for name in targets(fact.node)
-            if name in values and scalar(values[name]) is not None
-        }
-        for piece in self.train_pieces:
-            piece.node = renamed(piece.node, self.names)
-            if self.uses_unseen:
-                piece.node, gone = without_early_stopping(piece.node)
-                for line, code in gone:
-                    place = {"cell": piece.fact.statement.cell, "line": line, "code": code[:200]}
-                    self.program.leave_out(place, "stops early by the rows held out; set the number of rounds")
-        for piece in self.predict_pieces:
-            piece.node = renamed(piece.node, self.names)
-        self.prune()
-        self.pull_from_pieces(constants)
-        self.pull_constants(constants)
-
-    def pull_from_pieces(self, constants):
-        own = {}
-        for piece in self.train_pieces:
-            # A copy, so that the notebook's own code stays as it is.
-            piece.node = copy.deepcopy(piece.node)
-            for name, value in pairs_of(piece.node):
-                own[name] = value
-        model = own.get(self.model)
-        estimator = last_step(model, own) if model is not None else None
-        if isinstance(estimator, ast.Call) and method(estimator) != "train":
-            self.pulled.from_call(estimator, constants)
-        self.estimator = estimator
-        for piece in self.train_pieces:
-            node = piece.node
-            if isinstance(node, ast.Assign) and piece.role is None and is_settings(node, self.train_pieces):
-                self.pulled.from_settings(node)
-            for call in calls(node):
-                name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-                if name in ("SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adagrad", "RMSprop"):
-                    self.pulled.from_call(call, constants)
-                elif method(call) == "train" and base(call.func.value) in self.slices.finder.boosters:
-                    self.pulled.from_call(call, constants)
-            self.pulled.from_loop(node)
-
-    def pull_constants(self, constants):
-        elsewhere = set()
-        for fact in (*self.module, *self.predicting):
-            elsewhere |= fact.uses | fact.late
-        for piece in (*self.train_pieces, *self.predict_pieces):
-            if piece.fact.is_definition:
-                elsewhere |= piece.fact.uses | piece.fact.late
-        eligible = {
-            name: value
-            for name, value in constants.items()
-            if name not in elsewhere
-            and isinstance(scalar(value), (int, float))
-            and "seed" not in name.lower()
-            and name.lower() not in ("random_state", "n_jobs")
-        }
-        looked = Looked(eligible, self.pulled)
-        for piece in self.train_pieces:
-            if any(isinstance(each, ast.Name) and each.id in eligible for each in ast.walk(piece.node)):
-                piece.node = ast.fix_missing_locations(looked.visit(copy.deepcopy(piece.node)))
-        used = {each.id for piece in self.train_pieces for each in ast.walk(piece.node) if isinstance(each, ast.Name)}
-        self.module = [
-            fact
-            for fact in self.module
-            if not (set(targets(fact.node)) & set(constants))
-            or set(targets(fact.node)) & (elsewhere | used)
-        ]
-
-
-def is_settings(node, pieces):
-    """Whether a dict is handed to a model as its settings."""
-    bound = set(targets(node))
-    for piece in pieces:
-        for call in calls(piece.node):
-            if any(each.arg is None and base(each.value) in bound for each in call.keywords):
-                return True
-            if method(call) == "train" and call.args and base(call.args[0]) in bound:
-                return True
-    return False

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import re
 
 from find import calls, method
 from names import base, root
@@ -163,6 +164,43 @@ class Statistics(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Lambda(self, node):
+        return node
+
+
+class Asking(ast.NodeTransformer):
+    """Encoders are fitted in training, and only asked afterwards."""
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if method(node) == "fit_transform" and base(node.func.value) is not None:
+            node.func.attr = "transform"
+            del node.args[1:]
+        return node
+
+
+def asking(node):
+    if any(method(call) == "fit_transform" for call in calls(node)):
+        return ast.fix_missing_locations(Asking().visit(copy.deepcopy(node)))
+    return node
+
+
+CLASSIFIERS = re.compile(r"(Classifier|LogisticRegression|LogisticRegressionCV|NB|SVC|DiscriminantAnalysis)$")
+
+
+class Probable(ast.NodeTransformer):
+    """model.predict(X) of a classifier gives classes; asked for is how likely class 1 is."""
+
+    def __init__(self, model):
+        self.model = model
+        self.changed = False
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if method(node) == "predict" and base(node.func.value) == self.model:
+            self.changed = True
+            node.func.attr = "predict_proba"
+            column = ast.Tuple([ast.Slice(), ast.Constant(1)], ast.Load())
+            return ast.copy_location(ast.Subscript(node, column, ast.Load()), node)
         return node
 
 

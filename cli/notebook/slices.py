@@ -100,7 +100,7 @@ class Slices:
         if self.trains(fact):
             return True
         for call in calls(fact.node):
-            if method(call) in ("fit", "fit_transform") and base(call.func.value) is not None:
+            if method(call) == "fit" and base(call.func.value) is not None:
                 return True
         value = getattr(fact.node, "value", None)
         return isinstance(fact.node, ast.Assign) and is_statistic(value)
@@ -155,6 +155,17 @@ class Slices:
             if any(method(call) in ("seed", "manual_seed") for call in calls(each.node)):
                 continue
             role = self.roles[each]
+            encoders = fitted_encoders(each.node)
+            if encoders and role == "rows":
+                # Fitted in training, and from then on the same for every row.
+                state |= encoders
+                kept.append(each)
+                needed = (needed - each.binds) | (self.needs(each) - encoders)
+                needed -= encoders
+                continue
+            hit -= state
+            if not hit:
+                continue
             if role == "train" and not (of_training and not self.learns(each)):
                 state |= hit
                 needed -= hit
@@ -178,6 +189,50 @@ class Slices:
             state |= more & {model}
             needed |= more - {model}
         return kept[::-1], state
+
+
+# What a table's method gives a row by looking at the others.
+BESIDE = frozenset(
+    "factorize qcut rank shift rolling expanding ewm cumsum cumprod cummax cummin pct_change diff codes merge join "
+    "ffill bfill interpolate duplicated get_group".split()
+)
+
+
+def other_rows(node, facts):
+    """Reasons why a statement may give a row another value when it is alone."""
+    found = []
+    names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    functions = [fact.node for fact in facts if fact.is_definition and fact.node.name in names]
+    for part in (node, *functions):
+        for each in ast.walk(part):
+            if isinstance(each, ast.Attribute) and each.attr in BESIDE:
+                found.append(f"{each.attr} looks at the rows beside")
+            elif isinstance(each, ast.Call) and method(each) in ("transform", "agg") and grouped(each):
+                found.append("groupby looks at the rows beside")
+            elif isinstance(each, ast.Call) and method(each) in ("read_csv", "read_parquet", "read_excel"):
+                found.append("another file is read, and the model has only the table's rows")
+            elif part is not node and isinstance(each, ast.Call) and is_statistic(each):
+                found.append(f"{part.name} takes {ast.unparse(each)} of the rows it is given")
+            elif isinstance(each, ast.Call) and method(each) == "fit_transform" and not (
+                isinstance(node, ast.Assign) and base(each.func.value)
+            ):
+                found.append("an encoder is fitted anew to the rows it is given")
+    return list(dict.fromkeys(found))
+
+
+def grouped(call):
+    return any(isinstance(each, ast.Call) and method(each) == "groupby" for each in ast.walk(call.func))
+
+
+def fitted_encoders(node):
+    """Names of what an assignment fits and asks at once: df['a'] = encoder.fit_transform(df['a'])."""
+    if not isinstance(node, ast.Assign):
+        return set()
+    return {
+        base(call.func.value)
+        for call in calls(node)
+        if method(call) == "fit_transform" and base(call.func.value) is not None
+    }
 
 
 def is_statistic(node):

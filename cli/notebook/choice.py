@@ -1,0 +1,73 @@
+"""Which table, which model and which predictions of a notebook are meant."""
+
+import ast
+
+from cells import NotebookError
+from find import calls, method
+from names import free
+from slices import Slices
+
+
+class Choice:
+    """The table that is read, the model that is fitted, and the expression that asks it."""
+
+    other_models = frozenset()
+
+    def __init__(self, program, table):
+        self.program = program
+        self.label = table["label"]
+        self.classifies = table["classifies"]
+        self.left_out = program.left_out
+        self.notes = program.notes
+        self.slices = Slices(program)
+        self.reading()
+        self.choose()
+
+    def reading(self):
+        if self.slices.read is None:
+            raise NotebookError(
+                "no cell reads a table into a name, as df = pd.read_csv('data.csv') does; "
+                "tag the cell that does with slipway:data"
+            )
+        self.read, self.frame, self.read_call = self.slices.read
+
+    def choose(self):
+        """The model: the one whose predictions are written to a file, or the last one that is fitted."""
+        finder = self.slices.finder
+        fitted = finder.fitted()
+        tagged = [each for each in fitted if each[0].statement.tag == "model"]
+        fitted = tagged or fitted
+        if not fitted:
+            raise NotebookError(
+                "no model is fitted to a label: there is no .fit(X, y), no train(…) of XGBoost or LightGBM and no "
+                "loop with .backward(); tag the cell that trains with slipway:model, or write train.py "
+                "yourself (--python)"
+            )
+        written = finder.written_predictions()
+        self.model = fitted[-1][1]
+        self.prediction = None
+        if written:
+            fact, expression = written
+            immediate, late, _ = free(expression)
+            kept, _ = self.slices.backward(self.slices.facts.index(fact), immediate | late)
+            behind = [name for each, name in fitted if each in kept]
+            if behind:
+                self.model = behind[-1]
+                self.prediction = written
+        if self.prediction is None:
+            self.prediction = finder.last_prediction(self.model)
+        self.of_training = self.prediction is None
+        if self.of_training:
+            self.prediction = self.asked_as_trained(fitted)
+        self.other_models = {name for _, name in fitted} - {self.model}
+
+    def asked_as_trained(self, fitted):
+        """Where the notebook asks the model nothing: what the rows of training would be answered."""
+        fact = [each for each, name in fitted if name == self.model][-1]
+        for call in calls(fact.node):
+            if method(call) == "fit" and call.args:
+                asked = f"{self.model}.predict_proba({ast.unparse(call.args[0])})[:, 1]"
+                if not self.classifies:
+                    asked = f"{self.model}.predict({ast.unparse(call.args[0])})"
+                return fact, ast.parse(asked, mode="eval").body
+        return None
