@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { plainCommand } from '../command.ts';
 import { usageError } from '../command-error.ts';
+import { describeInit } from '../init/describe-init.ts';
 import { initialise } from '../init/initialise.ts';
+import { rememberData } from '../remembered-data.ts';
 import { processTerminal } from '../terminal.ts';
 
 interface Options {
@@ -47,5 +49,8 @@ export const initCommand = (): Command =>
           '--python writes an empty train.py and --notebook a filled one; leave one out',
         );
       }
-      process.exitCode = await initialise(name, options, processTerminal(options.json));
+      const terminal = processTerminal(options.json);
+      const result = await initialise(name, options, terminal);
+      rememberData(name, result.data);
+      terminal.result(result, describeInit(result));
     });

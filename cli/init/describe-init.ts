@@ -26,7 +26,7 @@ export interface InitResult {
 const nextCommands = ({ model, data }: InitResult): string[] => {
   const steps: [string, string][] = [
     [`npx slipway test ${model}`, 'its own tests, in seconds'],
-    [`npx slipway train ${model} --sample 1000 --data ${data}`, 'trains here, without a cloud'],
+    [`npx slipway train ${model} --sample 1000`, 'trains here, without a cloud'],
     ['npx slipway local', 'in another terminal: the cloud of this machine'],
     [`npx slipway deploy ${model}`, 'there, or with --env dev on AWS'],
     [`npx slipway drop ${model} ${data} --wait`, 'trains, checks and goes live'],

@@ -5,9 +5,8 @@ import type { TableSummary } from '../../core/model/column-summary.ts';
 import { inferColumn } from '../../core/model/infer-columns.ts';
 import { inferData } from '../../core/model/infer-definition.ts';
 import { columnNamed, inferLabel } from '../../core/model/infer-label.ts';
-import { type ExitCode, exitCodes } from '../command-error.ts';
 import { type Terminal, withProgress } from '../terminal.ts';
-import { describeInit, type InitResult } from './describe-init.ts';
+import type { InitResult } from './describe-init.ts';
 import { liftNotebook } from './lift-notebook.ts';
 import { modelFile } from './model-file.ts';
 import { type Files, newModelFolder, writeModelFolder, writeWorkflow } from './model-folder.ts';
@@ -133,18 +132,19 @@ async function write(database: DuckdbDatabase, asked: Asked): Promise<InitResult
   };
 }
 
-/** Writes a new model's folder and tells what was guessed, left out and comes next. */
+/**
+ * Writes a new model's folder, whole or not at all.
+ * @throws CommandError with what is wrong with the file, the data or the notebook, and the fix
+ */
 export async function initialise(
   name: string,
   options: InitOptions,
-  terminal: Terminal,
-): Promise<ExitCode> {
+  terminal: Pick<Terminal, 'note'>,
+): Promise<InitResult> {
   const folder = newModelFolder(name);
-  const result = await withProgress(terminal, `reading ${options.data}`, () =>
+  return withProgress(terminal, `reading ${options.data}`, () =>
     withDuckdb((database) => write(database, { name, folder, options })),
   ).catch((error: unknown) => {
     throw asUsageError(error);
   });
-  terminal.result(result, describeInit(result));
-  return exitCodes.done;
 }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { modelsFolder } from '../../config/models.ts';
 import { usageError } from '../command-error.ts';
 import { repositoryRoot } from '../laptop-file.ts';
 
@@ -8,10 +9,6 @@ export type Files = Readonly<Record<string, string>>;
 
 const nameForm = /^[a-z][a-z0-9-]{1,30}[a-z0-9]$/;
 
-/** Where the models are: the folder that SLIPWAY_MODELS names, models/ of this repository without it. */
-const modelsFolder = (): string =>
-  resolve(repositoryRoot, process.env['SLIPWAY_MODELS'] ?? 'models');
-
 /** Where a new model's folder goes. @throws CommandError where there is one, or the name is none */
 export function newModelFolder(name: string): string {
   if (!nameForm.test(name)) {
@@ -19,7 +16,7 @@ export function newModelFolder(name: string): string {
       `'${name}' is no name for a model; use 3 to 32 lower-case letters, digits and dashes, starting with a letter, as in flight-delay`,
     );
   }
-  const folder = join(modelsFolder(), name);
+  const folder = join(modelsFolder(process.env), name);
   if (existsSync(folder)) {
     throw usageError(
       `there is a folder ${folder} already, and nothing in it is overwritten; choose another name, or remove the folder first`,

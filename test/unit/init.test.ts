@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeError } from '../../cli/command-error.ts';
-import type { InitResult } from '../../cli/init/describe-init.ts';
 import { type InitOptions, initialise } from '../../cli/init/initialise.ts';
 import { printDefinition } from '../../cli/init/print-definition.ts';
 import { ModelDefinition } from '../../core/model/define-model.ts';
@@ -48,16 +47,9 @@ function customers(
 }
 
 async function init(data: string, options: Partial<InitOptions> = {}, name = 'churn') {
-  let result: InitResult | undefined;
-  const terminal = {
-    json: true,
-    result: (value: unknown) => {
-      result = value as InitResult;
-    },
-    note: () => undefined,
-  };
-  await initialise(name, { data, label: 'churned', python: false, ...options }, terminal);
-  if (!result) throw new Error('init told no result');
+  const terminal = { note: () => undefined };
+  const asked = { data, label: 'churned', python: false, ...options };
+  const result = await initialise(name, asked, terminal);
   return { ...result, text: readFileSync(join(folder, 'models', name, 'model.ts'), 'utf8') };
 }
 
