@@ -36,7 +36,7 @@ Exit codes:
      files that went to quarantine meanwhile are listed, with --json under quarantine
   ${exitCodes.failed}  failed; with --wait: the run failed, or there was no data
   ${exitCodes.usage}  wrong command line, or there is no such model, run, version or environment
-  ${exitCodes.rejected}  the model is retired; with --wait: the new version was refused; approve: its gate had refused it; rollback: no version served healthily
+  ${exitCodes.rejected}  the model is retired, or takes no imports; with --wait: the new version was refused; approve: its gate had refused it; rollback: no version served healthily
   ${exitCodes.quarantined}  with --wait: files were invalid and went to quarantine, and the rest was nothing new
   ${exitCodes.awaitingApproval}  with --wait: the new version is staged and waits for approval
   ${exitCodes.different}  parity: the version does not predict what the notebook predicted

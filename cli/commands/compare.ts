@@ -15,24 +15,27 @@ import type { Deployment } from '../deployment.ts';
 import { findVersion, versionNumber } from '../operator.ts';
 import { columns, styled } from '../terminal.ts';
 
+type Documents = Pick<Deployment, 'artifacts' | 'data' | 'parity' | 'registry'>;
+
 async function knownVersion(
-  { artifacts, data, registry }: Pick<Deployment, 'artifacts' | 'data' | 'registry'>,
+  { artifacts, data, parity, registry }: Documents,
   model: string,
   version: number,
 ): Promise<KnownVersion> {
   const record = await findVersion(registry, model, version);
   const { artifactsPrefix, gate } = record;
-  const [metrics, spec, verdict] = await Promise.all([
+  const [metrics, spec, verdict, check] = await Promise.all([
     knownDocument(artifacts, `${artifactsPrefix}metrics.json`, VersionMetrics),
     knownDocument(artifacts, `${artifactsPrefix}features.json`, FeatureSpec),
     gate && knownDocument(data, gate.verdictKey, Verdict),
+    parity.newest(model, version),
   ]);
-  return { record, metrics, spec, verdict };
+  return { record, metrics, spec, verdict, parity: check };
 }
 
 /** Two versions of a model side by side. @throws CommandError where there is one of them only. */
 export async function compareKnownVersions(
-  deployment: Pick<Deployment, 'artifacts' | 'data' | 'registry'>,
+  deployment: Documents,
   model: string,
   first: number,
   second: number,

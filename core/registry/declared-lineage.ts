@@ -41,6 +41,8 @@ export const importEndings = [
   '.txt',
   '.cbm',
   '.pt',
+  '.pth',
+  '.pt2',
 ] as const;
 
 /** What the endpoint holds in memory: a larger file would not come to serve. */

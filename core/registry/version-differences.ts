@@ -1,4 +1,5 @@
 import type { FeatureSpec } from '../features/feature-spec.ts';
+import type { ParityCheck } from '../inference/parity-check.ts';
 import type { Verdict } from '../training/verdict.ts';
 import type { UnsealedAnswer } from './declared-lineage.ts';
 import { type Lineage, type ModelVersion, sealedMetrics } from './records.ts';
@@ -10,6 +11,8 @@ export interface KnownVersion {
   readonly metrics: VersionMetrics | undefined;
   readonly spec: FeatureSpec | undefined;
   readonly verdict: Verdict | undefined;
+  /** The newest comparison with a notebook. */
+  readonly parity: ParityCheck | undefined;
 }
 
 type Shown = string | number | null;
@@ -25,7 +28,14 @@ export interface Difference {
 }
 
 export interface DifferenceSection {
-  readonly title: 'how good' | 'data' | 'code' | 'hyperparameters' | 'features' | 'serving';
+  readonly title:
+    | 'how good'
+    | 'notebook'
+    | 'data'
+    | 'code'
+    | 'hyperparameters'
+    | 'features'
+    | 'serving';
   readonly rows: readonly Difference[];
 }
 
@@ -67,6 +77,19 @@ function howGood(versions: Pair): DifferenceSection {
       facts('baseline', versions, ({ record }) => sealedMetrics(record)?.baseline),
       facts('holdout rows', versions, ({ metrics }) => metrics?.rows),
       facts('gate', versions, ({ record }) => record.gate?.outcome),
+    ],
+  };
+}
+
+/** How far each is from the notebook it came from. */
+function notebook(versions: Pair): DifferenceSection {
+  return {
+    title: 'notebook',
+    rows: [
+      facts('parity', versions, ({ parity }) => parity?.verdict ?? 'no check yet'),
+      facts('rows compared', versions, ({ parity }) => parity?.rows.compared),
+      facts('largest |Δ|', versions, ({ parity }) => parity?.maximumDifference),
+      facts('label flips', versions, ({ parity }) => parity?.flips),
     ],
   };
 }
@@ -211,7 +234,7 @@ function notes([first, second]: Pair): string[] {
 /** Everything that is known of two versions of a model, side by side. */
 export function versionDifferences(first: KnownVersion, second: KnownVersion): VersionDifferences {
   const versions: Pair = [first, second];
-  const sections = [howGood, data, code, hyperparameters, features, serving];
+  const sections = [howGood, notebook, data, code, hyperparameters, features, serving];
   return {
     model: first.record.model,
     first: first.record.version,

@@ -3,6 +3,7 @@
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
+import { dynamodbParityChecks } from '../../adapters/dynamodb-parity-checks.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
@@ -182,6 +183,7 @@ async function aPipeline(name: string) {
 
   return {
     ...place,
+    parity: dynamodbParityChecks(table),
     importFile,
     train,
     drop: (rows: number) => data.put(`landing/${name}/rows.csv`, csv(rows)),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { describeDifferences } from '../../cli/commands/compare.ts';
 import { sha256 } from '../../core/canonical-json.ts';
+import type { ParityCheck } from '../../core/inference/parity-check.ts';
 import { ImportedVersion, ModelVersion } from '../../core/registry/records.ts';
 import { edgesOf } from '../../core/registry/seal-lineage.ts';
 import {
@@ -31,6 +32,7 @@ function trained(
     metrics: versionMetrics(evaluation, {}),
     spec: featureSpec(),
     verdict: verdictOf({ model, runId, trainingId, version, live: null, evaluation, decidedAt }),
+    parity: undefined,
   };
 }
 const imported = (): KnownVersion => ({
@@ -38,6 +40,7 @@ const imported = (): KnownVersion => ({
   metrics: undefined,
   spec: featureSpec(),
   verdict: undefined,
+  parity: undefined,
 });
 
 const rowsOf = (found: { sections: readonly DifferenceSection[] }, title: string) =>
@@ -63,6 +66,24 @@ describe('two versions side by side', () => {
       { name: 'fast', first: 'true', second: null, equal: false },
       { name: 'seed', first: '1', second: '1', equal: true },
     ]);
+  });
+
+  it('says which of them predicts what its notebook does', () => {
+    const parity: ParityCheck = {
+      ...{ model: 'parcel-weight', version: 2, by: 'ada', answeredBy: 'endpoint', kind: 'trees' },
+      checkedAt: '2026-01-02T00:00:00.000Z',
+      predictions: { name: 'predictions.csv', sha256: sha256('predictions') },
+      rows: { compared: 90, different: 0, refused: 0, leftOut: 0 },
+      maximumDifference: 3e-8,
+      maximumRelativeDifference: 1e-7,
+      flips: 0,
+      verdict: 'equal',
+      reasons: [],
+    };
+    const found = versionDifferences(trained(1, {}), { ...trained(2, {}), parity });
+    const rows = rowsOf(found, 'notebook');
+    expect(named(rows, 'parity')).toMatchObject({ first: 'no check yet', second: 'equal' });
+    expect(named(rows, 'largest |Δ|')).toMatchObject({ first: null, second: 3e-8 });
   });
 
   it('names features that one of them has not', () => {
