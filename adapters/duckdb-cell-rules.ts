@@ -43,6 +43,26 @@ const cut = (value: unknown): Example['value'] => {
   return typeof value === 'number' || typeof value === 'boolean' ? value : null;
 };
 
+/** DuckDB's time for a statement grows with the square of its expressions. */
+const countersAtOnce = 200;
+
+/** How many of a table's rows meet each of the conditions. */
+async function countedRows(
+  database: DuckdbDatabase,
+  table: TypedTable,
+  conditions: readonly string[],
+): Promise<unknown[]> {
+  const counts: unknown[] = [];
+  for (let from = 0; from < conditions.length; from += countersAtOnce) {
+    const counters = conditions
+      .slice(from, from + countersAtOnce)
+      .map((condition) => `count(*) FILTER (WHERE ${condition})`);
+    const [some = []] = await database.rows(`SELECT ${counters.join(', ')} FROM ${table.name}`);
+    counts.push(...some);
+  }
+  return counts;
+}
+
 /** Counts the rows of a table that break each of the rules, and shows the first of them. */
 export async function findBrokenCells(
   database: DuckdbDatabase,
@@ -51,8 +71,7 @@ export async function findBrokenCells(
   columns: Columns,
 ): Promise<Finding[]> {
   const conditions = rules.map((rule) => broken(rule, columns[rule.column]));
-  const counters = conditions.map((condition) => `count(*) FILTER (WHERE ${condition})`);
-  const [counts = []] = await database.rows(`SELECT ${counters.join(', ')} FROM ${table.name}`);
+  const counts = await countedRows(database, table, conditions);
   const findings: Finding[] = [];
   for (const [i, { rule, column, message }] of rules.entries()) {
     const count = Number(counts[i]);

@@ -68,10 +68,18 @@ export const Column = z
   });
 export type Column = z.infer<typeof Column>;
 
+/** A file's columns are typed and checked in one statement, whose time grows with their square. */
+export const mostColumns = 1_000;
+
 export const DataSection = z.strictObject({
-  columns: z.record(ColumnName, Column).refine((columns) => Object.keys(columns).length > 0, {
-    error: 'declare at least one column',
-  }),
+  columns: z
+    .record(ColumnName, Column)
+    .refine((columns) => Object.keys(columns).length > 0, {
+      error: 'declare at least one column',
+    })
+    .refine((columns) => Object.keys(columns).length <= mostColumns, {
+      error: `declare at most ${mostColumns.toLocaleString('en-US')} columns; leave out those that the model does not need, from model.ts and from the files`,
+    }),
   /** The column that is to be predicted. */
   label: ColumnName,
   /** Identifies what a row is about; its values need not be unique. */

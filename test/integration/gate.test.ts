@@ -120,7 +120,8 @@ const planAgeTime = (points: Readonly<Record<string, number>>): ColumnsGraph => 
   columns: [
     { name: 'plan', points, others: 0 },
     { name: 'age', weight: 0.001 },
-    { name: 'seen_at', weight: 1e-18 },
+    // Its microseconds are more than the sum's 32 bits hold beside an age: it is read and counts nothing.
+    { name: 'seen_at', weight: 0 },
   ],
   bias: -0.5,
 });

@@ -341,6 +341,21 @@ describe('defineModel', () => {
       'not among the declared columns',
     ],
     [
+      'more columns than can be checked',
+      {
+        data: {
+          ...aModelDefinition().data,
+          columns: {
+            ...aModelDefinition().data.columns,
+            ...Object.fromEntries(
+              Array.from({ length: 10_000 }, (_, i) => [`pixel ${i}`, { type: 'number' }]),
+            ),
+          },
+        },
+      },
+      'declare at most 1,000 columns',
+    ],
+    [
       'a raw column twice',
       { features: { inModel: ['age', 'age'] }, training: { trainer: 'python' } },
       'features.inModel[1]: is named before',
