@@ -14,6 +14,7 @@ import time
 
 from gaps import _sagemaker_storage as storage
 from gaps._aws_model import service_model
+from gaps._sagemaker_api import arn_of
 
 _logger = logging.getLogger("sagemaker")
 TERMINAL = ("Completed", "Failed", "Stopped")
@@ -32,18 +33,13 @@ _MESSAGES = {
 }
 
 
-def arn_of(name: str, account: str, region: str) -> str:
-    """A job's ARN, in which AWS writes the name in small letters."""
-    return f"arn:aws:sagemaker:{region}:{account}:training-job/{name.lower()}"
-
-
 class Job:
     """A training job's state. Its methods may be called from any thread."""
 
     def __init__(self, request: dict, account: str, region: str):
         self.request, self.account, self.region = request, account, region
         self.name = request["TrainingJobName"]
-        self.arn = arn_of(self.name, account, region)
+        self.arn = arn_of("training-job", self.name, account, region)
         self.tags = list(request.get("Tags", []))
         self.status, self.secondary = "InProgress", "Starting"
         self.created = self.modified = time.time()

@@ -91,15 +91,15 @@ def _environment(request: dict, base: str, arn: str, region: str) -> dict[str, s
 class LogStream:
     """Lines of one container's output, on their way to CloudWatch Logs; metrics are read from them in passing."""
 
-    def __init__(self, logs, stream: str, metric_definitions: list[dict]):
-        self._logs, self._stream = logs, stream
+    def __init__(self, logs, group: str, stream: str, metric_definitions: list[dict]):
+        self._logs, self._group, self._stream = logs, group, stream
         self._definitions = [(each["Name"], re.compile(each["Regex"])) for each in metric_definitions]
         self._waiting: list[dict] = []
         self._flushed = time.monotonic()
         self.metrics: dict[str, dict] = {}
         for create, names in ((logs.create_log_group, {}), (logs.create_log_stream, {"logStreamName": stream})):
             try:
-                create(logGroupName=LOG_GROUP, **names)
+                create(logGroupName=group, **names)
             except logs.exceptions.ResourceAlreadyExistsException:
                 pass
             except logs.exceptions.ClientError as error:
@@ -141,30 +141,27 @@ class LogStream:
         waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), 1000):
             try:
-                self._logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=self._stream,
+                self._logs.put_log_events(logGroupName=self._group, logStreamName=self._stream,
                                           logEvents=waiting[start:start + 1000])
             except Exception as error:
                 _logger.warning("log events of %s were lost: %s", self._stream, error)
 
 
-class Container:
-    """One run of the training image's entry point, in a process group of its own."""
+class ContainerProcess:
+    """A container's main process, in a process group of its own; its output goes to a log stream."""
 
-    def __init__(self, request: dict, base: str, arn: str, region: str, logs):
-        for folder in ("home", "tmp"):
-            os.makedirs(os.path.join(os.path.dirname(base), folder), exist_ok=True)
-        stream = f"{request['TrainingJobName']}/algo-1-{int(time.time())}"
-        self.log = LogStream(logs, stream, request["AlgorithmSpecification"].get("MetricDefinitions", []))
+    def __init__(self, command: list[str], folder: str, environment: dict[str, str], log: LogStream):
         if _gone.is_set():
             raise RuntimeError("the laptop cloud is being stopped")
-        environment = _environment(request, base, arn, region)
-        command = _command(request, base)
+        for variable in ("HOME", "TMPDIR"):
+            os.makedirs(environment[variable], exist_ok=True)
         # The child's own PATH decides, as in a container; Popen would look on this process's.
         executable = shutil.which(command[0], path=environment["PATH"])
         if executable is None:
             raise FileNotFoundError(command[0])
+        self.log = log
         self._process = subprocess.Popen(
-            [executable, *command[1:]], cwd=base, env=environment,
+            [executable, *command[1:]], cwd=folder, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         _record(self._process.pid)
         self._reader = threading.Thread(target=self.log.read, args=(self._process.stdout,), daemon=True)
@@ -190,6 +187,16 @@ class Container:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
             pass  # nobody left in it
+
+
+class Container(ContainerProcess):
+    """One run of the training image's entry point."""
+
+    def __init__(self, request: dict, base: str, arn: str, region: str, logs):
+        stream = f"{request['TrainingJobName']}/algo-1-{int(time.time())}"
+        definitions = request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        super().__init__(_command(request, base), base, _environment(request, base, arn, region),
+                         LogStream(logs, LOG_GROUP, stream, definitions))
 
 
 def _note(pid: int) -> str:

@@ -8,36 +8,24 @@ it. Managed spot instances are taken away by the rules of POST /_laptop/spot-int
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 
 import gaps
+from gaps import _sagemaker_api
 from gaps import _sagemaker_interruptions as interruptions
-from gaps._aws_model import SerializationError, check_request
+from gaps._sagemaker_api import ApiError, arn_here
+from gaps._sagemaker_api import invalid as _invalid
 from gaps._sagemaker_attempt import run
-from gaps._sagemaker_job import Job, arn_of
-from ministack.core import iam_actions, iam_evaluator, router
-from ministack.core.responses import error_response_json, get_account_id, get_region, json_response
+from gaps._sagemaker_job import Job
+from ministack.core.responses import get_account_id, get_region
 
 _jobs: dict[str, Job] = {}
 _lock = threading.Lock()
 
 
-class ApiError(Exception):
-    """An error of the API, by its name there."""
-
-    def __init__(self, name: str, message: str):
-        super().__init__(message)
-        self.name, self.message = name, message
-
-
-def _invalid(message: str) -> ApiError:
-    return ApiError("ValidationException", message)
-
-
 def _arn(name: str) -> str:
-    return arn_of(name, get_account_id(), get_region())
+    return arn_here("training-job", name)
 
 
 def find(name: str) -> Job:
@@ -178,48 +166,6 @@ _OPERATIONS = {
 }
 
 
-def call(operation: str, request: dict) -> dict:
-    """One call of the API. @raises ApiError"""
-    act = _OPERATIONS.get(operation)
-    if act is None:
-        raise ApiError("UnknownOperationException", f"SageMaker's {operation} is not available in the laptop cloud.")
-    try:
-        message = check_request("sagemaker", operation, request)
-    except SerializationError as error:
-        raise ApiError("SerializationException", str(error)) from error
-    if message:
-        raise _invalid(message)
-    return act(request)
-
-
-def _check_pass_role(headers: dict, query_params: dict, role_arn: object) -> None:
-    """With IAM enforced, who starts a job must be allowed to hand it its role."""
-    from ministack import app
-
-    if not app.AUTH or not isinstance(role_arn, str):
-        return
-    refusal = iam_evaluator.enforce(
-        router.extract_access_key_id(headers, query_params), "iam:PassRole", "sagemaker", get_region(),
-        resource_arn=role_arn, service_context={"iam:passedtoservice": "sagemaker.amazonaws.com"})
-    if refusal:
-        caller = getattr(refusal, "principal_arn", "the caller")
-        raise ApiError("AccessDeniedException", f"User: {caller} is not authorized to perform: iam:PassRole on "
-                       f"resource: {role_arn} because no identity-based policy allows the iam:PassRole action")
-
-
-async def handle_request(method: str, path: str, headers: dict, body: bytes, query_params: dict):
-    """The emulator's interface of a service."""
-    operation = headers.get("x-amz-target", "").removeprefix("SageMaker.")
-    try:
-        request = json.loads(body or b"{}")
-        if operation == "CreateTrainingJob":
-            _check_pass_role(headers, query_params, request.get("RoleArn"))
-        # The first call reads the API model, which takes a moment that other requests need not share.
-        return json_response(await asyncio.to_thread(call, operation, request))
-    except ApiError as error:
-        return error_response_json(error.name, error.message, 400)
-
-
 async def _interruption_door(method: str, path: str, body: bytes) -> gaps.Response:
     if method == "POST":
         try:
@@ -231,26 +177,8 @@ async def _interruption_door(method: str, path: str, body: bytes) -> gaps.Respon
     return gaps.json_response(200, interruptions.rules())
 
 
-def _authorize_by_role() -> None:
-    """With IAM enforced, SageMaker's actions count like any other's, each on the training job it names."""
-    iam_actions.SERVICE_TO_IAM_NAMESPACE["sagemaker"] = "sagemaker"
-    resource_arn = iam_actions.extract_resource_arn
-
-    def with_training_jobs(service, method, path, headers, body, query_params, region, account_id):
-        if service != "sagemaker":
-            return resource_arn(service, method, path, headers, body, query_params, region, account_id)
-        request = json.loads(body or b"{}")
-        name = request.get("TrainingJobName")
-        return request.get("ResourceArn") or (arn_of(name, account_id, region) if name else "*")
-
-    iam_actions.extract_resource_arn = with_training_jobs
-
-
 def install() -> None:
-    from ministack import app
-
-    router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."], "host_patterns": [r"api\.sagemaker\."],
-                                            "credential_scope": "sagemaker"}
-    app.SERVICE_HANDLERS["sagemaker"] = handle_request
-    _authorize_by_role()
+    _sagemaker_api.OPERATIONS.update(_OPERATIONS)
+    _sagemaker_api.PASSES_ROLE["CreateTrainingJob"] = "RoleArn"
+    _sagemaker_api.install()
     gaps.door("spot-interruptions", _interruption_door)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 
+from gaps._sagemaker_api import ApiError, call
 from gaps._sagemaker_job import with_millisecond_times
-from gaps.sagemaker_training_jobs import ApiError, call, find
+from gaps.sagemaker_training_jobs import find
 from gaps.stepfunctions_stop_and_timeout import on_stop
 from ministack.services import stepfunctions as sfn
 
