@@ -35,10 +35,15 @@ const ImageForWheels = z.union([
   z.strictObject({ deepLearningContainer }),
   z.strictObject({ image: z.string().min(1) }),
 ]);
-/** Where models with their own train.py are trained. */
+/** Where models with their own train.py are trained, and where containers serve them. */
 const ImagesOfPython = z.discriminatedUnion('kind', [
   /** Each brings its own wheels. */
-  z.strictObject({ kind: z.literal('images'), cpu: ImageForWheels, gpu: ImageForWheels }),
+  z.strictObject({
+    kind: z.literal('images'),
+    cpu: ImageForWheels,
+    gpu: ImageForWheels,
+    serving: ImageForWheels,
+  }),
   /** Each has its Python environment on this disk. */
   z.strictObject({ kind: z.literal('environments') }),
 ]);
@@ -111,13 +116,17 @@ const cpuOnAws = {
 const gpuOnAws = {
   deepLearningContainer: 'pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker',
 };
+/** Its inference toolkit runs code/inference.py of a model's archive. Its Python is the trainer's: pickles need that. */
+const servingOnAws = {
+  deepLearningContainer: 'pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker',
+};
 const imagesOnAws = {
   xgboost: {
     cpu: { ...cpuOnAws, wheels: wheelsOf('xgboost') },
     gpu: { ...gpuOnAws, wheels: wheelsOf('xgboost-gpu') },
     gpuDevice: 'cuda',
   },
-  python: { kind: 'images', cpu: cpuOnAws, gpu: gpuOnAws },
+  python: { kind: 'images', cpu: cpuOnAws, gpu: gpuOnAws, serving: servingOnAws },
 };
 
 /** A laptop trains a model for a GPU as well, on its CPU. */

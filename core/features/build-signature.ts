@@ -15,7 +15,9 @@ export function buildSignature(definition: ModelDefinition, spec: FeatureSpec): 
     inputs: named.filter(({ name }) => read.has(name)),
     passthrough: named.filter(({ name }) => !read.has(name)),
     ...(entityKey === undefined || entityKey === label ? {} : { entityKey }),
-    runtime: definition.serving.target === 'lambda' ? 'onnx' : 'container',
+    ...(definition.serving.target === 'container'
+      ? { runtime: 'container', protocol: definition.serving.protocol }
+      : { runtime: 'onnx' }),
     ...(spec.input === 'features' && {
       tensor: {
         input: 'features',

@@ -3,14 +3,9 @@
 import { z } from 'zod';
 import type { InputColumn } from '../features/feature-spec.ts';
 import { type RawColumns, type RawValue, timestampMicros } from '../features/raw-values.ts';
+import type { ContainerProtocol } from '../model/serving-section.ts';
 import { ContainerFaultError } from './container-errors.ts';
 import type { ModelOutput } from './loaded-version.ts';
-
-/** v1: `{"instances": [{column: value}]}` · v2: a tensor a column. */
-export const ContainerProtocol = z.enum(['v1', 'v2'], {
-  error: "a container's protocol is 'v1' or 'v2'",
-});
-export type ContainerProtocol = z.infer<typeof ContainerProtocol>;
 
 /** Rows for a container, and how many: a part of a request, or all of it. */
 export interface ContainerRows {

@@ -1,9 +1,14 @@
 import { z } from 'zod';
 
-/** What a version needs in the function that serves it. Milliseconds are without network and log. */
+/**
+ * What a version needs in the function that serves it. Milliseconds are without the caller's network and the
+ * log; where a container answers they are the function's wait for it.
+ */
 export const Measurement = z.strictObject({
   memoryMb: z.int().positive(),
   architecture: z.string(),
+  /** Of the container that answers behind the function, where one does. */
+  containerMemoryMb: z.int().positive().optional(),
   /** Warm requests of one row, one after the other. */
   single: z.strictObject({
     requests: z.int().positive(),
@@ -17,7 +22,7 @@ export const Measurement = z.strictObject({
     requests: z.int().positive(),
     p50Ms: z.number(),
   }),
-  /** Reading the artifacts, building the session, the first run. */
+  /** Reading the artifacts, building the session, the first run: that of a container may start it. */
   loadMs: z.number(),
   /** Of model.onnx, or of the model.tar.gz that its container runs. */
   modelBytes: z.int().positive(),
@@ -41,13 +46,28 @@ const usdPerGbSecond: Readonly<Record<string, number>> = {
   arm64: 0.000_013_333_4,
 };
 const usdPerRequest = 0.000_000_2;
+/**
+ * Of a serverless endpoint's memory, in us-east-1 on 2026-11-25 (https://aws.amazon.com/sagemaker/ai/pricing/).
+ * The 0.016 dollars a gigabyte sent and answered are not counted: 1,000 rows of a kilobyte are 0.000016.
+ */
+export const usdPerContainerGbSecond = 0.000_02;
 
-/** Of 1,000 requests of one row; Lambda counts whole milliseconds. */
+/**
+ * Of 1,000 requests of one row; whole milliseconds are counted. A container is paid for as long as the function
+ * waits for it, and the function too.
+ */
 export function costPer1000Predictions(
   meanMs: number,
-  { memoryMb, architecture }: Pick<Measurement, 'memoryMb' | 'architecture'>,
+  {
+    memoryMb,
+    architecture,
+    containerMemoryMb = 0,
+  }: Pick<Measurement, 'memoryMb' | 'architecture'> & {
+    readonly containerMemoryMb?: number | undefined;
+  },
 ): number {
   const price = usdPerGbSecond[architecture] ?? usdPerGbSecond['x64'] ?? 0;
-  const gbSeconds = (Math.max(1, Math.ceil(meanMs)) / 1_000) * (memoryMb / 1_024);
-  return 1_000 * (gbSeconds * price + usdPerRequest);
+  const seconds = Math.max(1, Math.ceil(meanMs)) / 1_000;
+  const container = (containerMemoryMb / 1_024) * usdPerContainerGbSecond;
+  return 1_000 * (seconds * ((memoryMb / 1_024) * price + container) + usdPerRequest);
 }

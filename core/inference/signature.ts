@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Column } from '../model/data-section.ts';
 import { Task } from '../model/evaluation-section.ts';
+import { ContainerProtocol } from '../model/serving-section.ts';
 
 export const SignatureColumn = Column.safeExtend({ name: z.string() });
 export type SignatureColumn = z.infer<typeof SignatureColumn>;
@@ -17,6 +18,8 @@ export const Signature = z.strictObject({
   entityKey: z.string().optional(),
   /** What computes an answer: ONNX Runtime in the function itself, or a container behind it. */
   runtime: z.enum(['onnx', 'container']).default('onnx'),
+  /** Of a container: in what form it is asked. */
+  protocol: ContainerProtocol.optional(),
   /** Of a model that takes features; one that takes raw columns has an input per column. */
   tensor: z
     .strictObject({

@@ -4,6 +4,7 @@ import type { Column, ColumnType, DataSection } from './data-section.ts';
 import { type EvaluationSection, type Holdout, metricsOfTask } from './evaluation-section.ts';
 import type { DeclaredFeature, FeaturesSection } from './features-section.ts';
 import type { RetrainingSection } from './retraining-section.ts';
+import type { ServingSection } from './serving-section.ts';
 import type { TrainingSection } from './training-section.ts';
 
 interface Sections {
@@ -11,6 +12,7 @@ interface Sections {
   features: FeaturesSection;
   evaluation: EvaluationSection;
   training: TrainingSection;
+  serving: ServingSection;
   retraining: RetrainingSection;
 }
 type Report = (path: PropertyKey[], message: string) => void;
@@ -111,6 +113,28 @@ function checkInModel({ data, features, training }: Sections, report: Report): v
       "the trainer 'xgboost' takes declared features; use features.declared, or train with your own Python, trainer: 'python'";
     report(['features', 'inModel'], message);
   }
+}
+
+/** A container runs what the user's own Python fitted, on raw columns. */
+function checkServing({ data, features, serving, training }: Sections, report: Report): void {
+  if (serving.target !== 'container') return;
+  if (training.trainer === 'xgboost') {
+    const message =
+      "a container runs what your own train.py fitted; train with trainer: 'python', or use target: 'lambda'";
+    report(['serving', 'target'], message);
+  }
+  if (features.declared) {
+    const message =
+      "a container takes raw columns; name them in features.inModel and compute the features in features.py, or use target: 'lambda'";
+    report(['serving', 'target'], message);
+  }
+  if (serving.protocol !== 'v2') return;
+  const missing = (features.inModel ?? []).find((name) => data.columns[name]?.nullable);
+  if (missing === undefined) return;
+  report(
+    ['serving', 'protocol'],
+    `the Open Inference Protocol has no missing values, and ${missing} may be null; use protocol: 'v1', or a column that is never null`,
+  );
 }
 
 /** Column's type → the form of a value that it can equal. */
@@ -229,6 +253,7 @@ export function checkReferences(sections: Sections, context: z.RefinementCtx<unk
   checkFeatureNames(sections, report);
   checkFeatures(sections, report);
   checkInModel(sections, report);
+  checkServing(sections, report);
   checkEvaluation(sections, report);
   checkBudget(sections, report);
 }

@@ -241,14 +241,15 @@ export function checkLimits(
     }));
   }
   const { batch, costPer1000PredictionsUsd: cost, ...measurement } = result.measurement;
-  const { architecture, loadMs, memoryMb, modelBytes, single } = measurement;
+  const { architecture, containerMemoryMb, loadMs, memoryMb, modelBytes, single } = measurement;
+  const container = containerMemoryMb === undefined ? '' : ` and a container of ${containerMemoryMb} MB`;
   return [
     checkLimit({
       rule: 'latency',
       found: single.p95Ms,
       limit: p95LatencyMs,
       unit: 'ms',
-      what: `in ${single.requests} requests of one row with ${memoryMb} MB (${architecture}), p50 ${shown(single.p50Ms)} ms, ${batch.rows} rows ${shown(batch.p50Ms)} ms, loaded in ${shown(loadMs)} ms; p95`,
+      what: `in ${single.requests} requests of one row with ${memoryMb} MB (${architecture})${container}, p50 ${shown(single.p50Ms)} ms, ${batch.rows} rows ${shown(batch.p50Ms)} ms, loaded in ${shown(loadMs)} ms; p95`,
     }),
     checkLimit({
       rule: 'size',

@@ -5,6 +5,11 @@ export const MeasureCandidateEnvironment = z.object({
   DATA_BUCKET: z.string(),
   ARTIFACTS_BUCKET: z.string(),
   MODEL_NAME: z.string(),
+  /** Empty where ONNX Runtime answers. */
+  CONTAINER_MEMORY_MB: z
+    .string()
+    .default('')
+    .transform((text) => (text === '' ? undefined : Number(text))),
 });
 export const MeasureCandidateEvent = z.object({
   runId: z.string(),

@@ -15,6 +15,7 @@ const place = {
   data: s3Objects({ bucket: environment.DATA_BUCKET }),
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
   createSession: createModelSession,
+  containerMemoryMb: environment.CONTAINER_MEMORY_MB,
 };
 
 export const handler = stepHandler(

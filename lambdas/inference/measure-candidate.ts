@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { mostHoldoutInstances } from '../../core/features/holdout-instances.ts';
+import { ContainerFaultError, ContainerTimeoutError } from '../../core/inference/container-errors.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import {
   type Artifact,
@@ -27,6 +28,8 @@ export interface MeasuringPlace {
   readonly createSession: VersionParts['createSession'];
   readonly memoryMb: number;
   readonly architecture: string;
+  /** Of a model that a container answers. */
+  readonly containerMemoryMb?: number | undefined;
 }
 type Event = z.infer<typeof MeasureCandidateEvent>;
 
@@ -42,6 +45,8 @@ const batchRequests = 20;
 /** What a candidate's own fault is: all else is a failure. */
 const isCandidates = (error: unknown): error is Error =>
   error instanceof CorruptVersionError ||
+  error instanceof ContainerFaultError ||
+  error instanceof ContainerTimeoutError ||
   error instanceof PredictionFaultError ||
   error instanceof InvalidRequestError;
 
@@ -105,6 +110,7 @@ async function measure(
   return {
     memoryMb: place.memoryMb,
     architecture: place.architecture,
+    ...(place.containerMemoryMb !== undefined && { containerMemoryMb: place.containerMemoryMb }),
     single: {
       requests: single.length,
       p50Ms: rounded(quantile(single, 0.5)),

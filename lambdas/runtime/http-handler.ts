@@ -1,5 +1,10 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
+import {
+  ContainerBusyError,
+  ContainerFaultError,
+  ContainerTimeoutError,
+} from '../../core/inference/container-errors.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import {
   NotLiveError,
@@ -75,6 +80,24 @@ function request(event: APIGatewayProxyEvent, context: Context): HttpRequest {
   };
 }
 
+/** What a caller sees of a model's container that has no answer: its own words are in the log. */
+function containerReply(error: unknown, requestId: string): HttpReply | undefined {
+  if (error instanceof ContainerTimeoutError) {
+    const text =
+      "the model's container did not answer in time, which it does not when it is only being started; try again in a few seconds, or with fewer rows per request";
+    return { status: 504, body: { error: text }, headers: { 'Retry-After': '10' } };
+  }
+  if (error instanceof ContainerBusyError) {
+    const text = "the model's container answers as many requests as it may; try again";
+    return { status: 503, body: { error: text }, headers: { 'Retry-After': '1' } };
+  }
+  if (error instanceof ContainerFaultError) {
+    const text = `the model's container gave no prediction; its log and that of request ${requestId} say why`;
+    return { status: 502, body: { error: text } };
+  }
+  return undefined;
+}
+
 /** What a caller sees of a failure. Only what is their own to mend is told; the rest is in the log. */
 function failureReply(error: unknown, requestId: string): HttpReply {
   if (error instanceof InvalidRequestError) return { status: 400, body: { error: error.message } };
@@ -87,6 +110,8 @@ function failureReply(error: unknown, requestId: string): HttpReply {
   if (error instanceof HttpError) {
     return { status: error.status, body: { error: error.message }, headers: error.headers };
   }
+  const container = containerReply(error, requestId);
+  if (container) return container;
   return {
     status: 500,
     body: {

@@ -5,6 +5,7 @@ import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
 import { UnfitGraphError } from '../../adapters/onnx-session.ts';
 import { ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
+import { ContainerFaultError, ContainerTimeoutError } from '../../core/inference/container-errors.ts';
 import { inputColumns } from '../../core/features/feature-spec.ts';
 import { CorruptVersionError, loadVersion } from '../../core/inference/load-version.ts';
 import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
@@ -29,6 +30,8 @@ export type LiveVersion =
 /** What is wrong with the version itself: all else is a failure, and the step is done again. */
 const isVersions = (error: unknown): error is Error =>
   error instanceof CorruptVersionError ||
+  error instanceof ContainerFaultError ||
+  error instanceof ContainerTimeoutError ||
   error instanceof UnfitGraphError ||
   error instanceof ObjectNotFoundError ||
   error instanceof InvalidDocumentError ||

@@ -1,6 +1,8 @@
+import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { dynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
+import { sagemakerEndpoints } from '../../adapters/sagemaker-endpoints.ts';
 import { snsNotifications } from '../../adapters/sns-notifications.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
@@ -13,6 +15,8 @@ const { control, store } = connectRetraining(environment);
 const parts = {
   control,
   store,
+  ledger: dynamodbLedger({ tableName: environment.REGISTRY_TABLE }),
+  endpoints: sagemakerEndpoints(),
   registry: dynamodbRegistry({ tableName: environment.REGISTRY_TABLE }),
   health: dynamodbVersionHealth({ tableName: environment.REGISTRY_TABLE }),
   data: s3Objects({ bucket: environment.DATA_BUCKET }),

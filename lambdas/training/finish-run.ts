@@ -1,6 +1,10 @@
 import type { z } from 'zod';
+import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { removeEndpoints } from '../../adapters/model-endpoints.ts';
+import type { SagemakerEndpoints } from '../../adapters/sagemaker-endpoints.ts';
 import type { Notifications } from '../../adapters/sns-notifications.ts';
+import { versionsWithEndpoint } from '../../core/delivery/kept-endpoints.ts';
 import type { RetrainingStore } from '../../core/training/retraining-state.ts';
 import { endRun, type RunControl } from '../../core/training/run-control.ts';
 import { lastingDrift, newsOf, unchangedReasons } from '../../core/training/run-news.ts';
@@ -11,6 +15,8 @@ import { recordVerdict, type VerdictPlace } from './record-verdict.ts';
 export interface FinishRunParts extends Omit<VerdictPlace, 'now'> {
   readonly control: RunControl;
   readonly registry: DynamodbRegistry;
+  readonly ledger: DynamodbLedger;
+  readonly endpoints: Pick<SagemakerEndpoints, 'remove'>;
   readonly notifications: Notifications;
   /** What the retraining policy remembers. */
   readonly store: Pick<RetrainingStore, 'read'>;
@@ -35,6 +41,18 @@ const runsLookedAt = 50;
 async function lastingOf({ control: { model }, registry, store }: FinishRunParts) {
   const wishes = (await store.read(model))?.state.retrainWanted ?? [];
   return lastingDrift(wishes, await registry.listRuns(model, runsLookedAt));
+}
+
+/** Endpoints of candidates that did not become versions, of refused ones, and of versions long gone. */
+async function removeOldEndpoints(parts: FinishRunParts): Promise<void> {
+  const { artifacts, control, endpoints, ledger, registry } = parts;
+  const { model } = control;
+  const [head, entries] = await Promise.all([ledger.head(model), ledger.entries(model)]);
+  const versions = await Promise.all(
+    versionsWithEndpoint({ head, entries }).map((version) => registry.getVersion(model, version)),
+  );
+  const kept = versions.flatMap(({ endpointName }) => endpointName ?? []);
+  await removeEndpoints({ artifacts, endpoints }, model, new Set(kept));
 }
 
 /**
@@ -70,6 +88,7 @@ export async function finishRun(
       await artifacts.removePrefix(prefix);
     }
   }
+  await removeOldEndpoints(parts);
   await control.ended(runId);
   const nextRunId = await endRun(control, runId);
   const lasting = outcome === 'rejected' ? await lastingOf(parts) : undefined;

@@ -9,6 +9,7 @@ import {
   PredictEnvironment,
   type PredictionCacheSettings,
 } from '../../lambdas/inference/predict.contract.ts';
+import { grantEndpointUse } from '../runtime/endpoint-grants.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
   grantListing,
@@ -24,6 +25,9 @@ export interface EndpointProps extends ModelContext {
   readonly sharedCache?: SharedCacheAccess;
 }
 
+/** Of a function that checks requests and has a container compute the answers. */
+const askingMemoryMb = 1_024;
+
 /**
  * One model's endpoint: the function that answers, the stream that keeps its predictions, and the pipeline's
  * step that measures a candidate in a function like the one that would serve it.
@@ -36,7 +40,8 @@ export class Endpoint extends Construct {
     super(scope, id);
     const { artifacts, model, registry } = props;
     const log = this.predictionLog(props);
-    const serving = { ...props, layers: [props.onnxruntime], memoryMb: model.serving.memoryMb };
+    const memoryMb = model.serving.target === 'lambda' ? model.serving.memoryMb : askingMemoryMb;
+    const serving = { ...props, layers: [props.onnxruntime], memoryMb };
     this.predict = new HandlerFunction(this, 'Predict', {
       ...serving,
       entry: 'inference/predict',
@@ -64,6 +69,7 @@ export class Endpoint extends Construct {
     grantObjects(this.predict, artifacts, ['read'], [`models/${model.name}/`]);
     grantListing(this.predict, artifacts, [`models/${model.name}/`]);
     grantRegistry(this.predict, registry, 'read');
+    grantEndpointUse(this.predict, model.name);
     this.predict.addToRolePolicy(
       new PolicyStatement({
         actions: ['firehose:PutRecordBatch'],
@@ -86,8 +92,11 @@ export class Endpoint extends Construct {
         MODEL_NAME: model.name,
         DATA_BUCKET: data.bucketName,
         ARTIFACTS_BUCKET: artifacts.bucketName,
+        CONTAINER_MEMORY_MB:
+          model.serving.target === 'container' ? String(model.serving.memoryMb) : '',
       },
     });
+    if (model.serving.target === 'container') grantEndpointUse(measure, model.name);
     grantObjects(measure, artifacts, ['read'], [`jobs/${model.name}/`]);
     grantListing(measure, artifacts, [`jobs/${model.name}/`]);
     grantObjects(measure, data, ['read'], [`features/${model.name}/`]);

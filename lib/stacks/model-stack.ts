@@ -10,6 +10,7 @@ import { DeliverySteps } from '../delivery/delivery-steps.ts';
 import { FeatureSteps } from '../features/feature-steps.ts';
 import { Endpoint } from '../inference/endpoint.ts';
 import type { ModelRoutes } from '../inference/inference-api.ts';
+import { ModelEndpoints } from '../inference/model-endpoints.ts';
 import type { SharedCacheAccess } from '../inference/shared-cache.ts';
 import { DriftCheck } from '../monitoring/drift-check.ts';
 import { Feedback } from '../monitoring/feedback.ts';
@@ -39,6 +40,8 @@ export interface ModelStackProps extends StackProps {
   readonly trainingImages: TrainingImages;
   /** Only of a model with its own train.py. */
   readonly ownPython?: OwnPython | undefined;
+  /** Address of what the container runs; only of a model that containers answer. */
+  readonly servingImage?: string | undefined;
   readonly quietPeriodSeconds: number;
   /** Whether imported versions are taken. */
   readonly lineage: LineagePolicy;
@@ -109,6 +112,12 @@ export class ModelStack extends Stack {
       predictionLogBufferSeconds: props.predictionLogBufferSeconds,
       sharedCache: props.sharedCache,
     });
+    const { serving } = model;
+    const { servingImage } = props;
+    const endpoints =
+      serving.target === 'container' && servingImage !== undefined
+        ? new ModelEndpoints(this, 'Endpoints', { ...context, serving, servingImage })
+        : undefined;
     const pipeline = new TrainingPipeline(this, 'Pipeline', {
       name,
       job,
@@ -120,6 +129,7 @@ export class ModelStack extends Stack {
         quarantineFiles: datasets.quarantineFiles,
         planTraining: steps.planTraining,
         buildFeatures: features.buildFeatures,
+        deployCandidate: endpoints?.deployCandidate,
         measureCandidate: endpoint.measureCandidate,
         evaluateCandidate: steps.evaluateCandidate,
         registerVersion: registry.registerVersion,
@@ -160,6 +170,9 @@ export class ModelStack extends Stack {
       'state-machine-arn': pipeline.stateMachine.stateMachineArn,
       'request-run-function': control.requestRun.functionName,
       'predict-function': endpoint.predict.functionName,
+      ...(endpoints && {
+        'deploy-candidate-function': endpoints.deployCandidate.functionName,
+      }),
       'news-topic-arn': notifications.news.topicArn,
       'pages-topic-arn': notifications.pages.topicArn,
       lineage: props.lineage,

@@ -8,7 +8,12 @@ import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
-import { type ImagesOfPython, imagesOfOwn, type OwnPython } from '../training/own-python.ts';
+import {
+  type ImagesOfPython,
+  imagesOfOwn,
+  type OwnPython,
+  servingImageOf,
+} from '../training/own-python.ts';
 import type { TrainingImages } from '../training/training-image.ts';
 import { AccountStack } from './account-stack.ts';
 import { ApiStack } from './api-stack.ts';
@@ -72,14 +77,15 @@ const firstOfItsChannel = (models: readonly ModelDefinition[]): ModelDefinition[
   );
 
 /**
- * Where a model is trained, and what it brings to there.
+ * Where a model is trained, what it brings to there, and what its container runs.
  * @throws InvalidDocumentError where a model's own Python was not handed over.
  */
 function trainingOf(
-  { name, training }: ModelDefinition,
-  { trainingImages }: Environment,
+  model: ModelDefinition,
+  { region, trainingImages }: Environment,
   ownPython: ReadonlyMap<string, OwnPython>,
-): { trainingImages: TrainingImages; ownPython?: OwnPython } {
+): { trainingImages: TrainingImages; ownPython?: OwnPython; servingImage?: string | undefined } {
+  const { name, training } = model;
   if (training.trainer === 'xgboost') return { trainingImages: trainingImages.xgboost };
   const own = ownPython.get(name);
   if (!own) {
@@ -87,7 +93,11 @@ function trainingOf(
       "training.trainer: 'python' needs the model's own folder with train.py and requirements.txt; keep model.ts in models/<name>/ beside them",
     ]);
   }
-  return { trainingImages: imagesOfOwn(trainingImages.python, own), ownPython: own };
+  return {
+    trainingImages: imagesOfOwn(trainingImages.python, own),
+    ownPython: own,
+    servingImage: servingImageOf(model, trainingImages.python, own, region),
+  };
 }
 
 /** What an application is built with besides environment, models and account. */

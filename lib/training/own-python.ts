@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { IgnoreMode } from 'aws-cdk-lib';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
+import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
-import type { TrainingImage, TrainingImages } from './training-image.ts';
+import { imageAddress, type TrainingImage, type TrainingImages } from './training-image.ts';
 
 /** What a model with its own train.py brings beside its definition. */
 export interface OwnPython {
@@ -23,6 +24,8 @@ export type ImagesOfPython =
       readonly kind: 'images';
       readonly cpu: TrainingImage;
       readonly gpu: TrainingImage;
+      /** What runs a fitted object where a container serves it. */
+      readonly serving: TrainingImage;
     }
   | {
       /** The model's Python environment on this disk is the image. */
@@ -37,6 +40,23 @@ export function imagesOfOwn(images: ImagesOfPython, own: OwnPython): TrainingIma
   }
   const { wheels } = own;
   return { cpu: { ...images.cpu, wheels }, gpu: { ...images.gpu, wheels }, gpuDevice: 'cuda' };
+}
+
+/**
+ * Address of what a model's container runs; undefined where none serves it. On a laptop the folder image/ of the
+ * model stands for an image of its own: there is nothing to pull one with.
+ */
+export function servingImageOf(
+  { serving }: ModelDefinition,
+  images: ImagesOfPython,
+  own: OwnPython,
+  region: string,
+): string | undefined {
+  if (serving.target !== 'container') return undefined;
+  if (images.kind === 'environments') {
+    return serving.image === undefined ? own.environment : join(own.program, 'image');
+  }
+  return serving.image ?? imageAddress(images.serving, region);
 }
 
 /**

@@ -13,6 +13,7 @@ import { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct, type IConstruct } from 'constructs';
 import { hashOf } from '../../core/canonical-json.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
+import { grantImagePull } from '../runtime/image-pull.ts';
 import { grantListing, grantObjects, type ModelContext } from '../runtime/model-context.ts';
 import { explainWildcard } from '../runtime/waivers.ts';
 import { type OwnPython, programAsset } from './own-python.ts';
@@ -106,7 +107,7 @@ export class TrainingJob extends Construct {
       );
       grantListing(role, asset.bucket, [asset.s3ObjectKey]);
     }
-    this.grantImage(role);
+    grantImagePull(role, this.image);
     explainWildcard(
       role,
       ':/aws/sagemaker/TrainingJobs:*',
@@ -138,28 +139,6 @@ export class TrainingJob extends Construct {
       }),
     );
     return role;
-  }
-
-  /** SageMaker pulls the image in the job's name, from AWS's registries too. */
-  private grantImage(role: Role): void {
-    const { partition } = Stack.of(this);
-    const [, account, region, repository] =
-      /^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.[^/]+\/([^:@]+)/.exec(this.image) ?? [];
-    // Elsewhere than on AWS an image is a folder.
-    if (!repository) return;
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: [
-          'ecr:BatchCheckLayerAvailability',
-          'ecr:BatchGetImage',
-          'ecr:GetDownloadUrlForLayer',
-        ],
-        resources: [`arn:${partition}:ecr:${region}:${account}:repository/${repository}`],
-      }),
-    );
-    role.addToPolicy(
-      new PolicyStatement({ actions: ['ecr:GetAuthorizationToken'], resources: ['*'] }),
-    );
   }
 
   /** The state. It reads $.plan and $.features and leaves the finished job's description at $.train. */

@@ -30,6 +30,8 @@ export interface PipelineSteps {
   readonly quarantineFiles: IFunction;
   readonly planTraining: IFunction;
   readonly buildFeatures: IFunction;
+  /** Only where containers answer. */
+  readonly deployCandidate?: IFunction | undefined;
   readonly measureCandidate: IFunction;
   readonly evaluateCandidate: IFunction;
   readonly registerVersion: IFunction;
@@ -50,6 +52,7 @@ const runId = JsonPath.stringAt('$.runId');
 const trainingId = JsonPath.stringAt('$.plan.trainingId');
 const snapshot = (field: string): string => JsonPath.stringAt(`$.snapshot.${field}`);
 const feature = (field: string): string => JsonPath.stringAt(`$.features.${field}`);
+const modelArtifacts = JsonPath.stringAt('$.train.ModelArtifacts');
 const version = JsonPath.numberAt('$.registration.version');
 const isImport = Condition.isPresent('$.import');
 const judged: Payload = {
@@ -263,13 +266,14 @@ export class TrainingPipeline extends Construct {
 
   /** From a candidate to a version with what the gate says of it; what has no metrics becomes none. */
   private gate(stageVersion: State): State {
-    const { steps } = this;
+    const { endpoint, steps } = this;
     const measure = this.task('MeasureCandidate', steps.measureCandidate, '$.measurement', {
       runId,
       modelArtifacts,
       featuresKey: feature('featuresKey'),
       signatureKey: feature('signatureKey'),
       instancesKey: feature('instancesKey'),
+      ...endpoint,
     });
     const evaluate = this.task('EvaluateCandidate', steps.evaluateCandidate, '$.evaluation', {
       runId,
@@ -285,6 +289,7 @@ export class TrainingPipeline extends Construct {
       signatureKey: feature('signatureKey'),
       profileKey: feature('profileKey'),
       measurement: JsonPath.objectAt('$.measurement'),
+      ...endpoint,
     });
     const register = this.registerVersion();
     const registerImport = this.registerImport();
@@ -305,7 +310,30 @@ export class TrainingPipeline extends Construct {
         .when(Condition.isPresent('$.features.holdoutKey'), evaluate)
         .otherwise(this.evaluateImport().next(registerImport)),
     );
-    return measure;
+    return this.deployed(measure);
+  }
+
+  /** Of the endpoint whose container answers for the candidate; nothing where its graph does. */
+  private get endpoint(): Payload {
+    if (!this.steps.deployCandidate) return {};
+    return { endpointName: JsonPath.stringAt('$.deployment.endpointName') };
+  }
+
+  /** Where containers answer, the candidate's endpoint is in service before it is measured. */
+  private deployed(measureCandidate: State): State {
+    const { deployCandidate } = this.steps;
+    if (!deployCandidate) return measureCandidate;
+    const deploy = this.task('DeployCandidate', deployCandidate, '$.deployment', {
+      endpointName: JsonPath.stringAt('$.train.TrainingJobName'),
+      modelArtifacts,
+    });
+    const wait = new Wait(this, 'WaitForEndpoint', { time: WaitTime.duration(Duration.seconds(5)) });
+    deploy.next(
+      new Choice(this, 'IsDeployed')
+        .when(Condition.stringEquals('$.deployment.outcome', 'deployed'), measureCandidate)
+        .otherwise(wait.next(deploy)),
+    );
+    return deploy;
   }
 
   /** Without a holdout, the gate asks what can be asked without rows. */
@@ -317,6 +345,7 @@ export class TrainingPipeline extends Construct {
       featuresKey: feature('featuresKey'),
       signatureKey: feature('signatureKey'),
       measurement: JsonPath.objectAt('$.measurement'),
+      ...this.endpoint,
     });
   }
 
@@ -339,6 +368,7 @@ export class TrainingPipeline extends Construct {
       featuresKey: feature('featuresKey'),
       signatureKey: feature('signatureKey'),
       rows: JsonPath.objectAt('$.features.rows'),
+      ...this.endpoint,
     });
   }
 

@@ -5,6 +5,7 @@ import { AwaitQuietEnvironment } from '../../lambdas/training/await-quiet.contra
 import { EvaluateCandidateEnvironment } from '../../lambdas/training/evaluate-candidate.contract.ts';
 import { FinishRunEnvironment } from '../../lambdas/training/finish-run.contract.ts';
 import { PlanTrainingEnvironment } from '../../lambdas/training/plan-training.contract.ts';
+import { grantEndpointRemoval, grantEndpointUse } from '../runtime/endpoint-grants.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
   grantListing,
@@ -78,6 +79,7 @@ export class TrainingSteps extends Construct {
     const origins = [`features/${name}/`, `snapshots/${name}/`];
     const models = [`jobs/${name}/`, `models/${name}/`];
     grantRegistry(this.evaluateCandidate, registry, 'read');
+    grantEndpointUse(this.evaluateCandidate, name);
     grantObjects(this.evaluateCandidate, data, ['read'], origins);
     grantListing(this.evaluateCandidate, data, origins);
     grantObjects(this.evaluateCandidate, artifacts, ['read'], models);
@@ -100,6 +102,7 @@ export class TrainingSteps extends Construct {
     const ofTheRun = [`jobs/${name}/`, `checkpoints/${name}/`];
     grantRegistry(this.finishRun, registry, 'write and delete');
     grantJobCosts(this.finishRun, name);
+    grantEndpointRemoval(this.finishRun, props);
     grantListing(this.finishRun, artifacts, ofTheRun);
     grantObjects(this.finishRun, artifacts, ['delete'], ofTheRun);
     grantObjects(this.finishRun, artifacts, ['read'], [`jobs/${name}/`]);
