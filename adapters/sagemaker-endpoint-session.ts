@@ -9,7 +9,11 @@ import {
   ContainerTimeoutError,
 } from '../core/inference/container-errors.ts';
 import { containerBody, containerOutput } from '../core/inference/container-protocol.ts';
-import type { ModelOutput, ModelSession, SessionRequest } from '../core/inference/loaded-version.ts';
+import type {
+  ModelOutput,
+  ModelSession,
+  SessionRequest,
+} from '../core/inference/loaded-version.ts';
 
 type ContainerRequest = Extract<SessionRequest, { readonly runtime: 'container' }>;
 

@@ -25,6 +25,8 @@ export interface DeployedModel {
   readonly predictFunction: string;
   /** Which versions the environment takes, by their lineage. */
   readonly lineage: LineagePolicy;
+  /** Only of a model that containers answer. */
+  readonly deployCandidateFunction: string | undefined;
 }
 
 /** Leads every AWS client of this process to the target; a laptop cloud is given back. */
@@ -114,6 +116,7 @@ export async function openDeployment(target: Target) {
         predictFunction: parameter(`models/${name}/predict-function`),
         // Of a deployment from before there were imports.
         lineage: LineagePolicy.parse(parameters.get(`models/${name}/lineage`) ?? 'any'),
+        deployCandidateFunction: parameters.get(`models/${name}/deploy-candidate-function`),
       };
     },
   };

@@ -1,4 +1,5 @@
 // What an environment costs while nobody uses it, from its templates.
+import { usdPerContainerGbSecond } from '../core/inference/measurement.ts';
 
 /** A CloudFormation template, as far as prices need it. */
 export interface PricedTemplate {
@@ -166,6 +167,16 @@ function itemOf(
 const hasPrice = ({ Type, Properties = {} }: TemplateResource): boolean =>
   Type in alwaysOn || (paidByUse.has(Type) && terms[Type]?.(Properties) !== false);
 
+/** A model's container is paid by the millisecond, and not at all at rest: said, because one might fear otherwise. */
+function containerItem(stack: string, { Properties = {} }: TemplateResource): PricedItem[] {
+  const { Environment } = Properties as { Environment?: { Variables?: Record<string, unknown> } };
+  const memoryMb = Number(Environment?.Variables?.['SERVING_MEMORY_MB']);
+  if (!memoryMb) return [];
+  const usd = 1_000 * 0.1 * (memoryMb / 1_024) * usdPerContainerGbSecond;
+  const what = `serverless container, asleep (1,000 predictions of 100 ms: $${usd.toFixed(4)})`;
+  return [{ stack, what, count: 1, usdPerMonth: 0 }];
+}
+
 function priceStack(stack: string, template: PricedTemplate) {
   const resources = Object.values(template.Resources ?? {});
   const single = resources.flatMap((resource) => itemOf(stack, resource) ?? []);
@@ -175,6 +186,7 @@ function priceStack(stack: string, template: PricedTemplate) {
     count: same.reduce((sum, { count }) => sum + count, 0),
     usdPerMonth: same.reduce((sum, { usdPerMonth }) => sum + usdPerMonth, 0),
   }));
+  items.push(...resources.flatMap((resource) => containerItem(stack, resource)));
   const unknown = resources
     .filter((resource) => !hasPrice(resource))
     .map(({ Type }) => priceless(stack, Type));

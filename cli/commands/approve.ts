@@ -9,6 +9,7 @@ import { CommandError, exitCodes, usageError } from '../command-error.ts';
 import { confirmAnswer, describeConfirmation } from '../confirm-answer.ts';
 import { because } from '../describe-ledger.ts';
 import { type DeliveryRecords, findVersion, operator, versionNumber } from '../operator.ts';
+import { ensureEndpoint } from '../version-endpoint.ts';
 
 interface Options extends Common {
   readonly override: boolean;
@@ -122,7 +123,11 @@ export const approveCommand = (): Command =>
         const { lineage, name: model } = deployment.model(name);
         const refusal = importRefusal(deployment.environment, lineage);
         const approval = { ...options, importRefusal: refusal };
-        const approved = await approveVersion(deployment, model, versionNumber(text), approval);
+        const version = versionNumber(text);
+        await ensureEndpoint(deployment, model, version, terminal);
+        const approved = await approveVersion(deployment, model, version, approval);
+        // A run that ended meanwhile may have taken it for an old one.
+        await ensureEndpoint(deployment, model, version, terminal);
         const reply = { version: approved.version };
         const told = { lines: describeApproval(approved), terminal };
         const confirmed = await confirmAnswer(() => openApi(deployment), model, reply, told);

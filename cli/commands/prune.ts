@@ -3,9 +3,10 @@ import type { Command } from 'commander';
 import { readModels } from '../../config/models.ts';
 import { type Common, deployedCommand } from '../command.ts';
 import { usageError } from '../command-error.ts';
-import { pointAt } from '../deployment.ts';
+import { openDeployment, pointAt } from '../deployment.ts';
 import { destroyStack, type RemovedStack, refuseUsedStacks, removedStacks } from '../prune.ts';
 import { processTerminal, styled, withProgress } from '../terminal.ts';
+import { removeAllEndpoints } from '../version-endpoint.ts';
 
 interface Options extends Common {
   readonly yes: boolean;
@@ -66,8 +67,13 @@ export const pruneCommand = (): Command =>
         terminal.result({ destroyed: [] }, ['nothing was destroyed']);
         return;
       }
-      for (const { stack } of removed) {
-        await withProgress(terminal, `destroying ${stack}`, () => destroyStack(stack));
+      const deployment = await openDeployment(options);
+      for (const { model, stack } of removed) {
+        await withProgress(terminal, `destroying ${stack}`, async () => {
+          await destroyStack(stack);
+          // No stack has them: a version's endpoint is made when it is trained.
+          if (model !== undefined) await removeAllEndpoints(deployment, model);
+        });
       }
       terminal.result(
         { destroyed: removed },

@@ -6,6 +6,7 @@ import { CommandError } from '../command-error.ts';
 import { confirmAnswer, describeConfirmation } from '../confirm-answer.ts';
 import { because } from '../describe-ledger.ts';
 import { type DeliveryRecords, operator } from '../operator.ts';
+import { removeAllEndpoints } from '../version-endpoint.ts';
 
 interface Options extends Common {
   readonly reason: string;
@@ -51,6 +52,7 @@ export const retireCommand = (): Command =>
         const retired = await retireModel(deployment, model, options.reason);
         const reply = { retired: true } as const;
         const told = { lines: describeRetirement(retired), terminal };
+        await removeAllEndpoints(deployment, model);
         const confirmed = await confirmAnswer(() => openApi(deployment), model, reply, told);
         terminal.result({ ...retired, confirmed }, [
           ...told.lines,

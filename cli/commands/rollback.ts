@@ -11,6 +11,7 @@ import { CommandError, exitCodes, usageError } from '../command-error.ts';
 import { confirmAnswer, describeConfirmation } from '../confirm-answer.ts';
 import { because } from '../describe-ledger.ts';
 import { type DeliveryRecords, operator, versionNumber } from '../operator.ts';
+import { ensureEndpoint } from '../version-endpoint.ts';
 
 interface Options extends Common {
   readonly to?: string;
@@ -112,7 +113,9 @@ export const rollbackCommand = (): Command =>
       run(options, async ({ deployment, terminal }) => {
         const model = deployment.model(name).name;
         const to = options.to === undefined ? undefined : versionNumber(options.to);
+        if (to !== undefined) await ensureEndpoint(deployment, model, to, terminal);
         const done = await rollBackModel(deployment, model, to, options.reason ?? 'rolled back');
+        await ensureEndpoint(deployment, model, done.to, terminal);
         const reply = { version: done.to };
         const told = { lines: describeRollback(done), terminal };
         const confirmed = await confirmAnswer(() => openApi(deployment), model, reply, told);

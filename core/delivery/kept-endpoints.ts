@@ -1,5 +1,5 @@
-import { formerlyLive } from './ledger.ts';
 import type { LedgerState } from './ledger.ts';
+import { formerlyLive } from './ledger.ts';
 
 /** How many versions that were live before keep their endpoint, so that a rollback is a ledger entry. */
 const formerVersionsKept = 3;

@@ -99,13 +99,17 @@ function v1Row(value: unknown, row: number): { prediction: number; details: obje
 
 function checkCount(found: number, rows: number): void {
   if (found === rows) return;
-  throw new ContainerFaultError(`it gave ${found} predictions for ${rows} rows; answer one per row`);
+  throw new ContainerFaultError(
+    `it gave ${found} predictions for ${rows} rows; answer one per row`,
+  );
 }
 
 function v1Output(document: unknown, rows: number): ModelOutput {
   const reply = V1Reply.safeParse(document);
   if (!reply.success) {
-    throw new ContainerFaultError('its reply has no list of predictions; answer {"predictions": […]}');
+    throw new ContainerFaultError(
+      'its reply has no list of predictions; answer {"predictions": […]}',
+    );
   }
   checkCount(reply.data.predictions.length, rows);
   const found = reply.data.predictions.map(v1Row);
@@ -138,9 +142,20 @@ function v2Output(document: unknown, rows: number): ModelOutput {
   const beside = outputs.filter((output) => output !== answer && output.data.length === rows);
   if (beside.length === 0) return { predictions };
   const details = Array.from({ length: rows }, (_, row) =>
-    Object.fromEntries(beside.map(({ name, data }) => [name, data[row]])),
+    Object.assign({}, ...beside.map(({ name, data }) => v2Detail(name, data[row]))),
   );
   return { predictions, details };
+}
+
+/** One value of a tensor; of one that is called `details`, the object whose JSON it is. */
+function v2Detail(name: string, value: unknown): Record<string, unknown> {
+  if (name !== 'details' || typeof value !== 'string') return { [name]: value };
+  try {
+    const said: unknown = JSON.parse(value);
+    return isObject(said) ? said : said === null ? {} : { [name]: said };
+  } catch {
+    return { [name]: value };
+  }
 }
 
 /**
@@ -156,9 +171,12 @@ export function containerOutput(
   try {
     document = JSON.parse(body);
   } catch (cause) {
-    throw new ContainerFaultError('its reply is not JSON; answer with Content-Type application/json', {
-      cause,
-    });
+    throw new ContainerFaultError(
+      'its reply is not JSON; answer with Content-Type application/json',
+      {
+        cause,
+      },
+    );
   }
   return protocol === 'v1' ? v1Output(document, rows) : v2Output(document, rows);
 }

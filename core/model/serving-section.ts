@@ -40,14 +40,19 @@ const ContainerServing = z.strictObject({
   /** Without it, the platform's image for Python runs what train.py fitted. */
   image: z
     .string()
-    .regex(/^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?\/[a-z0-9._/-]+[:@][A-Za-z0-9._:-]+$/, {
-      error:
-        'the address of an image in ECR with its tag or digest, as in 123456789012.dkr.ecr.eu-west-1.amazonaws.com/churn:1.4',
-    })
+    .regex(
+      /^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?\/[a-z0-9._/-]+[:@][A-Za-z0-9._:-]+$/,
+      {
+        error:
+          'the address of an image in ECR with its tag or digest, as in 123456789012.dkr.ecr.eu-west-1.amazonaws.com/churn:1.4',
+      },
+    )
     .optional(),
   protocol: ContainerProtocol.default('v1'),
   cache: z
-    .undefined({ error: 'is for models that ONNX Runtime answers, whose answers are numbers alone; remove it' })
+    .undefined({
+      error: 'is for models that ONNX Runtime answers, whose answers are numbers alone; remove it',
+    })
     .optional(),
 });
 

@@ -242,7 +242,8 @@ export function checkLimits(
   }
   const { batch, costPer1000PredictionsUsd: cost, ...measurement } = result.measurement;
   const { architecture, containerMemoryMb, loadMs, memoryMb, modelBytes, single } = measurement;
-  const container = containerMemoryMb === undefined ? '' : ` and a container of ${containerMemoryMb} MB`;
+  const container =
+    containerMemoryMb === undefined ? '' : ` and a container of ${containerMemoryMb} MB`;
   return [
     checkLimit({
       rule: 'latency',

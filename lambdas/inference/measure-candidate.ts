@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { mostHoldoutInstances } from '../../core/features/holdout-instances.ts';
-import { ContainerFaultError, ContainerTimeoutError } from '../../core/inference/container-errors.ts';
+import {
+  ContainerFaultError,
+  ContainerTimeoutError,
+} from '../../core/inference/container-errors.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import {
   type Artifact,

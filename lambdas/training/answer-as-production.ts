@@ -5,8 +5,11 @@ import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
 import { UnfitGraphError } from '../../adapters/onnx-session.ts';
 import { ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
-import { ContainerFaultError, ContainerTimeoutError } from '../../core/inference/container-errors.ts';
 import { inputColumns } from '../../core/features/feature-spec.ts';
+import {
+  ContainerFaultError,
+  ContainerTimeoutError,
+} from '../../core/inference/container-errors.ts';
 import { CorruptVersionError, loadVersion } from '../../core/inference/load-version.ts';
 import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
 import { modelInput } from '../../core/inference/model-input.ts';

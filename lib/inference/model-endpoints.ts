@@ -72,7 +72,12 @@ export class ModelEndpoints extends Construct {
     explainWildcard(role, `-????????-??????:*`, "SageMaker names the endpoint's log streams");
     grantActions(
       role,
-      ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogStreams'],
+      [
+        'logs:CreateLogGroup',
+        'logs:CreateLogStream',
+        'logs:PutLogEvents',
+        'logs:DescribeLogStreams',
+      ],
       [this.logGroups(name)],
     );
     role.addToPolicy(
@@ -95,12 +100,20 @@ export class ModelEndpoints extends Construct {
     const { name } = props.model;
     const step = this.deployCandidate;
     const create = (what: string, kinds: string[]) =>
-      grantActions(step, [`sagemaker:Create${what}`], kinds.map((kind) => endpointArn(this, kind, name)));
+      grantActions(
+        step,
+        [`sagemaker:Create${what}`],
+        kinds.map((kind) => endpointArn(this, kind, name)),
+      );
     create('Model', ['model']);
     create('EndpointConfig', ['endpoint-config']);
     create('Endpoint', ['endpoint', 'endpoint-config']);
     const kinds = ['model', 'endpoint-config', 'endpoint'];
-    grantActions(step, ['sagemaker:AddTags'], kinds.map((kind) => endpointArn(this, kind, name)));
+    grantActions(
+      step,
+      ['sagemaker:AddTags'],
+      kinds.map((kind) => endpointArn(this, kind, name)),
+    );
     grantActions(step, ['sagemaker:DescribeEndpoint'], [endpointArn(this, 'endpoint', name)]);
     step.addToRolePolicy(
       new PolicyStatement({

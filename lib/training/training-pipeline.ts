@@ -327,7 +327,9 @@ export class TrainingPipeline extends Construct {
       endpointName: JsonPath.stringAt('$.train.TrainingJobName'),
       modelArtifacts,
     });
-    const wait = new Wait(this, 'WaitForEndpoint', { time: WaitTime.duration(Duration.seconds(5)) });
+    const wait = new Wait(this, 'WaitForEndpoint', {
+      time: WaitTime.duration(Duration.seconds(5)),
+    });
     deploy.next(
       new Choice(this, 'IsDeployed')
         .when(Condition.stringEquals('$.deployment.outcome', 'deployed'), measureCandidate)

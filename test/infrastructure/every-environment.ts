@@ -6,7 +6,7 @@ import { defineModel } from '../../core/model/define-model.ts';
 import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
 import flightDelay from '../../models/flight-delay/model.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
-import { environmentOnAws } from './synthesis.ts';
+import { environmentOnAws, ownPythonOf } from './synthesis.ts';
 
 export const environmentNames = ['dev', 'staging', 'prod'] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
@@ -50,6 +50,14 @@ export const models = [
     }),
   ),
   defineModel(aModelDefinition({ name: 'cached-churn', serving: { target: 'lambda', cache: {} } })),
+  defineModel(
+    aModelDefinition({
+      name: 'boxed-churn',
+      features: { inModel: ['plan'] },
+      training: { trainer: 'python' },
+      serving: { target: 'container' },
+    }),
+  ),
 ];
 
 interface Entry {
@@ -85,7 +93,8 @@ function synthesise(environment: EnvironmentName): readonly StackTemplate[] {
       ? { auth: 'jwt' as const, issuer: 'https://id', jwksUri: 'https://id/keys', audience: 'a' }
       : { auth: 'iam' as const };
   const settings = { ...environmentOnAws(environment), api: callers };
-  slipwayApp(settings, models, undefined, { outputFolder: folder }).synth();
+  const ownPython = ownPythonOf('boxed-churn');
+  slipwayApp(settings, models, undefined, { outputFolder: folder, ownPython }).synth();
   return readdirSync(folder)
     .filter((name) => name.endsWith('.template.json'))
     .map((name) => {

@@ -177,16 +177,26 @@ describe("a model's pipeline", () => {
     });
   });
 
-  it('sees what its own training jobs cost, and no more of SageMaker, where runs begin and end', () => {
+  it('sees what its own training jobs cost where runs begin and end, and at the end removes its own endpoints', () => {
     const statements = Object.entries(flightDelay.findResources('AWS::IAM::Policy'))
       .filter(([id]) => /(RequestRun|ReleaseRun|FinishRun)Role/.test(id))
       .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement)
       .filter(({ Action }) => JSON.stringify(Action).includes('sagemaker:'));
-    expect(statements).toHaveLength(3);
-    for (const { Action, Resource } of statements) {
-      expect(Action).toBe('sagemaker:DescribeTrainingJob');
-      expect(JSON.stringify(Resource)).toContain(':training-job/flight-delay-????????-??????');
-    }
+    const allowed = statements.map(({ Action, Resource }) => [
+      Action,
+      /:([a-z-]+\/flight-delay-\?{8}-\?{6})"/.exec(JSON.stringify(Resource))?.[1],
+    ]);
+    const costs = ['sagemaker:DescribeTrainingJob', 'training-job/flight-delay-????????-??????'];
+    expect(allowed).toEqual(
+      expect.arrayContaining([
+        ['sagemaker:DeleteEndpoint', 'endpoint/flight-delay-????????-??????'],
+        ['sagemaker:DeleteEndpointConfig', 'endpoint-config/flight-delay-????????-??????'],
+        ['sagemaker:DeleteModel', 'model/flight-delay-????????-??????'],
+        costs,
+      ]),
+    );
+    expect(allowed).toHaveLength(6);
+    expect(allowed.filter(([action]) => action === costs[0])).toEqual([costs, costs, costs]);
   });
 
   it('ends with what was collected where the policy waits, and says why', () => {

@@ -20,6 +20,7 @@ import {
   dynamodbVersionHealth,
 } from '../../adapters/dynamodb-version-health.ts';
 import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
+import { type SagemakerEndpoints, sagemakerEndpoints } from '../../adapters/sagemaker-endpoints.ts';
 import { sagemakerTrainingJobs } from '../../adapters/sagemaker-training-jobs.ts';
 import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
 import { stepfunctionsExecutions } from '../../adapters/stepfunctions-executions.ts';
@@ -56,6 +57,7 @@ let store: RetrainingStore;
 let jobs: TrainingJobs;
 let data: S3Objects;
 let artifacts: S3Objects;
+let endpoints: SagemakerEndpoints;
 let notifications: Notifications;
 let inbox: () => Promise<{ Subject: string; Message: string }>;
 let pager: typeof inbox;
@@ -140,7 +142,9 @@ beforeAll(async () => {
   stop = (runId) =>
     sfn.send(new StopExecutionCommand({ executionArn: executions.arnOf(runId), cause: 'enough' }));
   store = dynamodbRetrainingState(table);
-  jobs = sagemakerTrainingJobs({ client: new SageMakerClient(clientConfig(cloud())) });
+  const sagemaker = new SageMakerClient(clientConfig(cloud()));
+  jobs = sagemakerTrainingJobs({ client: sagemaker });
+  endpoints = sagemakerEndpoints({ client: sagemaker });
   const s3 = new S3Client(clientConfig(cloud()));
   for (const Bucket of ['training-data', 'training-artifacts']) {
     await s3.send(new CreateBucketCommand({ Bucket }));
@@ -237,7 +241,7 @@ async function aTrainedRun(model: string, seed = 1) {
   };
   const finish = (outcome: 'live' | 'rejected' | 'unchanged', reasons: string[] = []) =>
     finishRun(
-      { control, registry, data, artifacts, health, notifications, store },
+      { control, registry, ledger, endpoints, data, artifacts, health, notifications, store },
       { runId, outcome, reasons, trainingId: event.trainingId },
     );
   return { control, retraining, runId, event, plan, place, finish };
@@ -263,7 +267,17 @@ describe('the one starter', () => {
     const eleventh = await ask(retraining, 1, drop('burst', 10));
     expect(eleventh).toEqual({ outcome: 'queued', runId: expect.not.stringMatching(runId) });
     expect(await executions.find(eleventh.runId)).toBeUndefined();
-    const parts = { control, registry, data, artifacts, health, notifications, store };
+    const parts = {
+      control,
+      registry,
+      ledger,
+      endpoints,
+      data,
+      artifacts,
+      health,
+      notifications,
+      store,
+    };
     const event = { runId, outcome: 'no_data', reasons: [] } as const;
     expect(await finishRun(parts, { ...event, reasons: [] })).toMatchObject({
       nextRunId: eleventh.runId,
@@ -345,7 +359,17 @@ describe('the end of a run', () => {
     const version = await registerVersion(run.place, run.event);
     const { trainingId } = run.event;
     const reasons = ['version 7, which was staged before, is superseded'];
-    const parts = { control: run.control, registry, data, artifacts, health, notifications, store };
+    const parts = {
+      control: run.control,
+      registry,
+      ledger,
+      endpoints,
+      data,
+      artifacts,
+      health,
+      notifications,
+      store,
+    };
     const outcome = 'awaiting_approval';
     const event = { runId: run.runId, outcome, reasons, trainingId, version } as const;
     expect(await finishRun(parts, { ...event, reasons })).toEqual({ outcome });
