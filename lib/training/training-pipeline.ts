@@ -52,7 +52,6 @@ const runId = JsonPath.stringAt('$.runId');
 const trainingId = JsonPath.stringAt('$.plan.trainingId');
 const snapshot = (field: string): string => JsonPath.stringAt(`$.snapshot.${field}`);
 const feature = (field: string): string => JsonPath.stringAt(`$.features.${field}`);
-const modelArtifacts = JsonPath.stringAt('$.train.ModelArtifacts');
 const version = JsonPath.numberAt('$.registration.version');
 const isImport = Condition.isPresent('$.import');
 const judged: Payload = {

@@ -1,6 +1,6 @@
 """Gap: SageMaker's serverless endpoints. The bare emulator has no SageMaker at all.
 
-Create, Describe and Delete of models, endpoint configurations and endpoints, their tags, and InvokeEndpoint. A
+Create, Describe and Delete of models, endpoint configurations and endpoints, ListEndpoints, and InvokeEndpoint. A
 container runs as a process of this machine: Image names a folder; its bin/serve is run as SageMaker runs an image,
 or, where Environment has SAGEMAKER_PROGRAM, its bin/python3 with a stand-in for the framework images' toolkit.
 /opt/ml lies at SAGEMAKER_BASE_DIR, the port to answer on is SAGEMAKER_BIND_TO_PORT. After five minutes without a
@@ -99,6 +99,18 @@ def _describe_endpoint(request: dict) -> dict:
     return _find(_endpoints, "endpoint", request["EndpointName"]).describe()
 
 
+def _list_endpoints(request: dict) -> dict:
+    here = (get_account_id(), get_region())
+    found = [endpoint.describe() for endpoint in list(_endpoints.values())
+             if (endpoint.account, endpoint.region) == here and request.get("NameContains", "") in endpoint.name]
+    members = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
+    found.sort(key=lambda endpoint: endpoint["CreationTime"], reverse=request.get("SortOrder") != "Ascending")
+    start, size = int(request.get("NextToken", 0)), request.get("MaxResults", 100)
+    more = {"NextToken": str(start + size)} if start + size < len(found) else {}
+    page = found[start:start + size]
+    return {"Endpoints": [{name: endpoint[name] for name in members} for endpoint in page], **more}
+
+
 def _delete_endpoint(request: dict) -> dict:
     endpoint = _find(_endpoints, "endpoint", request["EndpointName"])
     if endpoint.status == "Creating":
@@ -121,7 +133,7 @@ _OPERATIONS = {
     "CreateModel": _create_model, "DescribeModel": _describe_model, "DeleteModel": _delete_model,
     "CreateEndpointConfig": _create_config, "DescribeEndpointConfig": _describe_config,
     "DeleteEndpointConfig": _delete_config, "CreateEndpoint": _create_endpoint,
-    "DescribeEndpoint": _describe_endpoint, "DeleteEndpoint": _delete_endpoint,
+    "DescribeEndpoint": _describe_endpoint, "ListEndpoints": _list_endpoints, "DeleteEndpoint": _delete_endpoint,
 }
 
 

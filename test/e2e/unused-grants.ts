@@ -27,6 +27,14 @@ export const reasons: readonly Reason[] = [
     'SageMaker’s own agents in the job’s name; the laptop cloud does it without asking',
   ],
   [
+    /(EndpointPredict|TrainingEvaluateCandidate|TrainingFinishRun)Role: sagemaker:(InvokeEndpoint|DeleteEndpoint|DeleteEndpointConfig|DeleteModel)$/,
+    'asked for of a version that a container answers, which any model may have had before',
+  ],
+  [
+    /TrainingFinishRunRole: s3:DeleteObject$/,
+    'the archives of endpoints, which only such versions have',
+  ],
+  [
     /: s3:AbortMultipartUpload$/,
     'comes with the right to write: SageMaker and Firehose upload in parts and clean up after themselves',
   ],
