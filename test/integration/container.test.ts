@@ -230,7 +230,11 @@ describe('a candidate', () => {
     const at = place(pythonImage());
     const mortal = {
       ...at,
-      artifacts: mortality.port(artifacts),
+      artifacts: {
+        ...mortality.port(artifacts),
+        bucket: artifacts.bucket,
+        client: artifacts.client,
+      },
       endpoints: mortality.port(endpoints),
       logs: mortality.port(at.logs),
     };
