@@ -32,6 +32,12 @@ const testEnvironments = {
   client: 'clients/python/requirements.txt',
 };
 
+/** What the trainer of own Python programs is tested with: every library that it knows. */
+const trainerLibraries = [
+  'containers/trainers/python/requirements.in',
+  'containers/trainers/tests/python/requirements.txt',
+];
+
 /** Sets of wheels that a training on AWS brings along → their lock, and how much they are. */
 const wheelSets = {
   xgboost: { lockFile: environments.xgboost, size: '150 MB' },
@@ -322,6 +328,17 @@ async function installPythonEnvironments(lockFiles) {
   }
 }
 
+/** PyTorch is large: nobody who checks types waits for it. */
+async function installTestEnvironments(steps) {
+  await installPythonEnvironments(testEnvironments);
+  if (steps.length > 0 && !steps.includes('trainers')) return;
+  await buildModelEnvironment({
+    model: 'the trainers’ tests',
+    environment: join(root, '.venv', 'trainers'),
+    requirements: trainerLibraries.map((file) => readFileSync(join(root, file), 'utf8')).join(''),
+  });
+}
+
 /** Folder of the Node 24 that Lambda also runs, from the platform's npm package. */
 function nodeFolder() {
   const names = [
@@ -342,7 +359,7 @@ function nodeFolder() {
 export async function runScript(script, args) {
   try {
     await setUp();
-    if (script === 'test/run.ts') await installPythonEnvironments(testEnvironments);
+    if (script === 'test/run.ts') await installTestEnvironments(args);
     const folder = nodeFolder();
     await prepareModels(folder, script, args);
     if (script === 'wheels' || script === 'python') return;

@@ -10,6 +10,14 @@ LINK_OF_OBJECTIVE = {
     "binary:logistic": "sigmoid",
     "reg:squarederror": "identity",
     "multi:softprob": "softmax",
+    # Not trained here, and written by those who bring their own training.
+    "reg:logistic": "sigmoid",
+    "reg:absoluteerror": "identity",
+    "reg:pseudohubererror": "identity",
+    "reg:quantileerror": "identity",
+    "count:poisson": "exponential",
+    "reg:gamma": "exponential",
+    "reg:tweedie": "exponential",
 }
 
 
@@ -38,6 +46,8 @@ def _start(base_score: str, link: str, outputs: int) -> np.ndarray:
     stored = np.array(parsed if isinstance(parsed, list) else [parsed], np.float32)
     if link == "sigmoid":
         stored = -np.log(np.float32(1) / stored - np.float32(1))
+    if link == "exponential":
+        stored = np.log(stored)
     return np.broadcast_to(stored, (outputs,)).astype(np.float32)
 
 

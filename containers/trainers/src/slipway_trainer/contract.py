@@ -9,6 +9,7 @@ import os
 import traceback
 from pathlib import Path, PurePosixPath
 
+from slipway_server.failures import UserCodeError
 from slipway_trainer.errors import TrainingInputError
 
 SAGEMAKER_BASE = "/opt/ml"
@@ -34,6 +35,11 @@ class TrainingJob:
     def hyperparameters(self) -> dict[str, object]:
         """Every value arrives as a string; those that are JSON are decoded, others stay as they are."""
         return {name: _decoded(value) for name, value in self._document("hyperparameters").items()}
+
+    def text(self, name: str) -> str | None:
+        """A hyperparameter as it arrived: a name may look like JSON."""
+        value = self._document("hyperparameters").get(name)
+        return None if value is None else str(value)
 
     def resource_config(self) -> dict[str, object]:
         return self._document("resourceconfig", required=False)
@@ -70,8 +76,10 @@ class TrainingJob:
 
     def write_failure(self, error: BaseException) -> None:
         """Puts the message first, because SageMaker cuts; the whole traceback belongs on stderr."""
-        text = f"{type(error).__name__}: {error}"
-        if not isinstance(error, TrainingInputError):
+        # Of the user's own code the message begins with their file and line.
+        users = isinstance(error, UserCodeError)
+        text = str(error) if users else f"{type(error).__name__}: {error}"
+        if not users and not isinstance(error, TrainingInputError):
             text += "\n" + "".join(traceback.format_exception(error))
         self.failure.parent.mkdir(parents=True, exist_ok=True)
         self.failure.write_text(text[:FAILURE_CHARACTERS], encoding="utf-8")

@@ -24,7 +24,7 @@ OUTPUT = "prediction"
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 IR_VERSION = 8
 
-LINKS = {"identity": None, "sigmoid": "Sigmoid", "softmax": "Softmax"}
+LINKS = {"identity": None, "sigmoid": "Sigmoid", "softmax": "Softmax", "exponential": "Exp"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def to_onnx(ensemble: TreeEnsemble) -> bytes:
             n_targets=outputs,
             aggregate_function="SUM",
             post_transform="NONE",
-            **_attributes(ensemble),
+            **tree_attributes(ensemble),
         )
     ]
     if link:
@@ -99,7 +99,8 @@ def to_onnx(ensemble: TreeEnsemble) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _attributes(ensemble: TreeEnsemble) -> dict[str, list]:
+def tree_attributes(ensemble: TreeEnsemble) -> dict[str, list]:
+    """The attributes of a TreeEnsembleRegressor with these trees."""
     node = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     nodes: dict[str, list] = {name: [] for name in (*node, "missing_value_tracks_true")}
     leaves: dict[str, list] = {name: [] for name in ("treeids", "nodeids", "ids", "weights")}
