@@ -47,7 +47,7 @@ const missingTest = (nullable: readonly string[]): string => `
 
 @pytest.mark.parametrize("column", [${nullable.map((name) => JSON.stringify(name)).join(', ')}])
 def test_a_missing_value_is_answered(rows, predict, column):
-    assert np.isfinite(predict(rows.assign(**{column: rows[column].where(False)}))).all()
+    assert np.isfinite(predict(rows.assign(**{column: rows[column].where([False] * len(rows))}))).all()
 `;
 
 const directionTest = (column: string): string => `
