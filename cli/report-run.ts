@@ -1,4 +1,5 @@
 import type { Run } from '../core/registry/records.ts';
+import { isUserFailure } from '../core/training/user-failure.ts';
 import { type ExitCode, exitCodes } from './command-error.ts';
 import type { Deployment } from './deployment.ts';
 import { approvalAdvice } from './describe-ledger.ts';
@@ -14,10 +15,16 @@ import {
 } from './runs.ts';
 import type { Terminal } from './terminal.ts';
 
+/** The same code fails in the same way: it is mended, not tried again. */
+const failedAdvice = ({ model, reasons, runId }: Run): string =>
+  isUserFailure(reasons)
+    ? `  mend models/${model}/, try it here with \`slipway train ${model} --sample 1000\`, then \`slipway deploy ${model}\` and \`slipway train ${model} --wait\``
+    : `  \`slipway logs ${runId}\` shows why; \`slipway retry ${runId}\` goes on there`;
+
 /** What to do about a run that failed, or that waits for a person. */
 const adviceFor = (run: Run): string[] =>
   failedStatuses.has(run.status)
-    ? [`  \`slipway logs ${run.runId}\` shows why; \`slipway retry ${run.runId}\` goes on there`]
+    ? [failedAdvice(run)]
     : run.outcome === 'awaiting_approval' && run.version !== undefined
       ? approvalAdvice(run.model, run.version)
       : [];

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { parseDocument } from '../../core/parse-document.ts';
 import type { Run } from '../../core/registry/records.ts';
+import { isUserFailure } from '../../core/training/user-failure.ts';
 import { Verdict, verdictKey } from '../../core/training/verdict.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import type { Deployment } from '../deployment.ts';
@@ -33,6 +34,13 @@ const nextSteps: Readonly<Record<Outcome, (run: Run) => string[]>> = {
 /** The commands that go on from a run. */
 export function nextAfter(ended: Run): string[] {
   const { model, outcome, runId, status } = ended;
+  if (failedStatuses.has(status) && isUserFailure(ended.reasons)) {
+    return [
+      `slipway train ${model} --sample 1000    tries models/${model}/ here, when it is mended`,
+      `slipway deploy ${model}                 then \`slipway train ${model} --wait\``,
+      `slipway logs ${runId}     all that the job wrote`,
+    ];
+  }
   if (failedStatuses.has(status)) {
     return [
       `slipway logs ${runId}     the whole traceback`,

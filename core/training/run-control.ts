@@ -1,6 +1,7 @@
 import { RunNotFoundError } from '../registry/errors.ts';
 import type { Run, RunTrigger } from '../registry/records.ts';
 import { decide, type LockDecision, type LockEvent, type RunLock } from './run-lock.ts';
+import { userFailure } from './user-failure.ts';
 
 export interface HeldLock {
   readonly lock: RunLock;
@@ -240,7 +241,11 @@ const linesAtMost = 10;
 
 /** The first lines of what Step Functions says about an execution that broke. */
 function reasonsOf(status: string, error: BrokenRun['error'], cause: BrokenRun['cause']): string[] {
-  const lines = causeText(cause)
+  const text = causeText(cause);
+  const users = userFailure(text);
+  // Their own line first: what carried the news of it is of no use to them.
+  if (users) return [users.headline, ...users.trace].slice(0, linesAtMost);
+  const lines = text
     .split('\n')
     .map((line) => line.trimEnd())
     .filter((line) => line !== '');

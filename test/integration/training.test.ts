@@ -215,11 +215,11 @@ async function aTrainedRun(model: string, seed = 1) {
   await awaitQuiet(control, runId);
   const candidate = await putCandidate({ data, artifacts }, { model, seed, runId });
   const { definition, event } = candidate;
-  const plan = () =>
+  const plan = (deployed = definition) =>
     decideTraining(
       { registry, ledger, store, locks, now: control.now },
       {
-        definition,
+        definition: deployed,
         runId,
         contentHash: candidate.contentHash,
         rows: 1_000,
@@ -319,6 +319,31 @@ describe('the one starter', () => {
       plan: { ...input.plan, trainingJobName: `retried-ffffffff-${runId.slice(-6)}` },
     });
     expect(await ask(retraining, 30, retry)).toEqual({ outcome: 'busy', runId });
+  });
+});
+
+describe('the same data once more', () => {
+  it('is trained on where a hyperparameter was changed meanwhile, and not where nothing was', async () => {
+    const first = await aTrainedRun('tuned');
+    await first.plan();
+    const version = await registerVersion(first.place, first.event);
+    const entry = { model: 'tuned', version, reason: '', by: 'pipeline', at: first.control.now() };
+    await ledger.append({ ...entry, state: 'live', runId: first.runId });
+    await first.finish('live');
+
+    const second = await aTrainedRun('tuned');
+    expect((await second.plan()).decision).toBe('unchanged');
+    await second.finish('unchanged');
+
+    const third = await aTrainedRun('tuned');
+    const { definition } = third.place;
+    const { training } = definition;
+    if (training.trainer !== 'xgboost') throw new Error(`the candidate is of ${training.trainer}`);
+    const hyperparameters = { ...training.hyperparameters, num_round: 20 };
+    const tuned = { ...definition, training: { ...training, hyperparameters } };
+    const planned = await third.plan(tuned);
+    expect(planned).toMatchObject({ decision: 'train', hyperparameters: { num_round: '20' } });
+    expect(planned.trainingId).not.toBe(first.event.trainingId);
   });
 });
 

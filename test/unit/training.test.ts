@@ -362,6 +362,33 @@ describe('a run that broke', () => {
     expect(await release('line\n'.repeat(50))).toHaveLength(10);
   });
 
+  it("says where the user's own code failed first, and leaves out what only carried it", async () => {
+    const FailureReason = [
+      "AlgorithmError: train.py:41 in fit: KeyError: 'plan'",
+      '  train.py:12 in train',
+      '    model = fit(data)',
+      '  train.py:41 in fit',
+      "    return data['plan'].mean(), exit code: 1",
+    ].join('\n');
+    expect(await release(JSON.stringify({ TrainingJobName: 'j', FailureReason }))).toEqual([
+      "train.py:41 in fit: KeyError: 'plan'",
+      '  train.py:12 in train',
+      '    model = fit(data)',
+      '  train.py:41 in fit',
+      "    return data['plan'].mean()",
+    ]);
+    const alone = {
+      FailureReason: 'AlgorithmError: lib/rows.py:3: SyntaxError: bad, exit code: 1',
+    };
+    expect(await release(JSON.stringify(alone))).toEqual(['lib/rows.py:3: SyntaxError: bad']);
+    const ours = {
+      FailureReason: 'AlgorithmError: HyperparameterError: max_depth: is 0, exit code: 1',
+    };
+    expect(await release(JSON.stringify(ours))).toEqual([
+      `States.TaskFailed: ${ours.FailureReason}`,
+    ]);
+  });
+
   it('is no run of ours when somebody started the execution by hand', async () => {
     const world = await started();
     expect(

@@ -48,4 +48,14 @@ describe('slipway why', () => {
     );
     expect(nextAfter({ ...run, status: 'RUNNING' })).toEqual(['slipway status churn']);
   });
+
+  it("leads from a failure of the user's own code to mending it, not to the same once more", () => {
+    const reasons = ["train.py:41 in train: KeyError: 'plan'", '  train.py:41 in train'];
+    const failed: Run = { ...run, status: 'FAILED', reasons };
+    const next = nextAfter(failed).join('\n');
+    expect(next).toMatch(/^slipway train churn --sample 1000 .*models\/churn\//);
+    expect(next).toContain('slipway deploy churn');
+    expect(next).not.toContain('retry');
+    expect(describeWhy(failed, undefined)[1]).toBe("  train.py:41 in train: KeyError: 'plan'");
+  });
 });
