@@ -331,7 +331,8 @@ async function installPythonEnvironments(lockFiles) {
 /** PyTorch is large: nobody who checks types waits for it. */
 async function installTestEnvironments(steps) {
   await installPythonEnvironments(testEnvironments);
-  if (steps.length > 0 && !steps.includes('trainers')) return;
+  const training = ['trainers', 'integration'];
+  if (steps.length > 0 && !steps.some((step) => training.includes(step))) return;
   await buildModelEnvironment({
     model: 'the trainers’ tests',
     environment: join(root, '.venv', 'trainers'),

@@ -7,6 +7,8 @@ import type { RawColumns } from './raw-values.ts';
 export const watchedCategories = 100;
 /** A column with more values than this is text: they are not counted on. */
 const mostCounted = 100_000;
+/** So is one with a longer value. */
+const longestWord = 500;
 
 /** Counts the values of one column of strings. */
 function stringCounter() {
@@ -18,7 +20,7 @@ function stringCounter() {
       if (isText) return;
       rows += 1;
       counts.set(value, (counts.get(value) ?? 0) + 1);
-      if (counts.size <= mostCounted) return;
+      if (counts.size <= mostCounted && String(value).length <= longestWord) return;
       isText = true;
       counts.clear();
     },

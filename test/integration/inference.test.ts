@@ -17,6 +17,7 @@ import { canonicalJson } from '../../core/canonical-json.ts';
 import { LabelRecord, PredictionRecord } from '../../core/inference/prediction-record.ts';
 import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
+import { columnsVersion, parcelPrediction } from '../builders/columns-version.ts';
 import { modelVersion } from '../builders/model-version.ts';
 import { type LinearModel, linearModel, linearPrediction } from '../builders/onnx-model.ts';
 
@@ -128,8 +129,11 @@ async function makeState(): Promise<void> {
 }
 
 /** Registers a version as the pipeline does, with its artifacts in S3. */
-async function register(version: number): Promise<void> {
-  const { record, objects } = modelVersion(version, graphs[version] ?? { weights: [], bias: 0 });
+async function register(
+  version: number,
+  built = modelVersion(version, graphs[version] ?? { weights: [], bias: 0 }),
+): Promise<void> {
+  const { record, objects } = built;
   for (const [key, bytes] of objects) await artifacts.put(key, bytes);
   const registry = dynamodbRegistry({ tableName: 'registry' });
   await registry.putRun({
@@ -304,6 +308,34 @@ describe('the endpoint', () => {
     const { status, body } = await predict({ length: 10, items: 1 });
     expect(status).toBe(200);
     expect(body.model_version).toBe('2');
+  });
+});
+
+describe('a version of raw columns', () => {
+  test('answers after one of features, asks for other columns, and goes back without a trace', async () => {
+    await register(4, columnsVersion(4));
+    await enter('live', 4);
+    const parcel = {
+      'Length (cm)': 12.5,
+      'fragile?': true,
+      'sent.at': '2026-05-31T16:30:00+02:00',
+      carrier: 'south',
+    };
+    const body = await eventually(async () => {
+      const reply = await predict(parcel, { carrier: null });
+      return reply.status === 200 ? reply.body : undefined;
+    });
+    expect(body.model_version).toBe('4');
+    expect(body.predictions[0]).toBeCloseTo(parcelPrediction(parcel), 5);
+    expect(body.predictions[1]).toBeCloseTo(parcelPrediction({}), 5);
+    const refused = await predict({ length: 10, items: 1 });
+    expect(refused.status).toBe(400);
+    expect(JSON.stringify(refused.body)).toContain('Length (cm)');
+    await enter('live', 2);
+    await eventually(async () => {
+      const { body: answer } = await predict({ length: 10, items: 1 });
+      return answer.model_version === '2' ? true : undefined;
+    });
   });
 });
 

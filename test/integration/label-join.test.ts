@@ -8,6 +8,9 @@ import { labelJoin } from '../../adapters/duckdb-label-join.ts';
 const at = (minute: number): string => new Date(Date.UTC(2026, 0, 1, 0, minute)).toISOString();
 const micros = (minute: number): number => Date.parse(at(minute)) * 1_000;
 
+/** As the header of a file may have it. */
+const eventTime = 'seen.at ("UTC")/~';
+
 interface Made {
   readonly id: string;
   readonly minute: number;
@@ -26,13 +29,13 @@ interface Came {
 const lineOf = ({ id, minute, entity, event }: Made): string =>
   JSON.stringify({
     ...{ predictionId: id, model: 'churn', predictedAt: at(minute), entityKey: entity },
-    inputs: { seen_at: event === undefined ? null : at(event) },
+    inputs: { [eventTime]: event === undefined ? null : at(event) },
   });
 
 /** Joins hours of the log, each in two files, with files of labels. */
 async function joined(log: readonly string[], labels: ReadonlyMap<string, readonly Came[]>) {
   return withDuckdb(async (database) => {
-    const tables = await labelJoin(database, 'churn', 'seen_at');
+    const tables = await labelJoin(database, 'churn', eventTime);
     const names = new Map<number, string>();
     for (const [name, came] of labels) {
       const file = await tables.addLabels(

@@ -356,6 +356,18 @@ describe('defineModel', () => {
       'declare at most 1,000 columns',
     ],
     [
+      'raw columns whose names differ only by case',
+      {
+        data: {
+          ...aModelDefinition().data,
+          columns: { ...aModelDefinition().data.columns, Age: { type: 'number' } },
+        },
+        features: { inModel: ['age', 'Age'] },
+        training: { trainer: 'python' },
+      },
+      'differs from age only by case; rename one of them in the data',
+    ],
+    [
       'a raw column twice',
       { features: { inModel: ['age', 'age'] }, training: { trainer: 'python' } },
       'features.inModel[1]: is named before',

@@ -288,6 +288,12 @@ describe('what is watched of raw columns', () => {
     expect(specOf({ plan: flat, customer: ids }).features.map(({ name }) => name)).toEqual(['age']);
   });
 
+  it('are no long texts, however often they repeat', () => {
+    const plan = (length: number) => specOf({ plan: Array(10).fill('x'.repeat(length)) });
+    expect(plan(500).features.map(({ name }) => name)).toContain('plan');
+    expect(plan(501).features.map(({ name }) => name)).not.toContain('plan');
+  });
+
   it('does not grow with the number of texts', () => {
     const texts = Array.from({ length: 100_500 }, (_, i) => `a text of its own, number ${i}`);
     const rows = [...texts, ...texts, ...texts];
