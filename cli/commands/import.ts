@@ -124,6 +124,12 @@ export const importCommand = (): Command =>
             `run ${answer.runId} of ${model.name} is going on; import the file again when it has ended (\`slipway status ${model.name}\`)`,
           );
         }
-        return reportRun(deployment, answer, { wait: options.wait, terminal });
+        const code = await reportRun(deployment, answer, { wait: options.wait, terminal });
+        if (options.wait && code === exitCodes.done) {
+          terminal.note(
+            `What its notebook predicted can be held against it: \`slipway parity ${model.name} <predictions.csv>\``,
+          );
+        }
+        return code;
       }),
     );
