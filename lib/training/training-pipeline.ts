@@ -1,5 +1,4 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import {
   Chain,
@@ -12,33 +11,25 @@ import {
   LogLevel,
   type State,
   StateMachine,
-  Succeed,
-  TaskInput,
   Wait,
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
-import { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
 import { explainWildcard } from '../runtime/waivers.ts';
+import { CandidateGate } from './candidate-gate.ts';
+import {
+  isImport,
+  judged,
+  quarantined,
+  runId,
+  snapshot,
+  trainingId,
+  version,
+} from './pipeline-facts.ts';
 import type { PipelineName } from './pipeline-name.ts';
+import { type PipelineSteps, PipelineTasks } from './pipeline-tasks.ts';
 import type { TrainingJob } from './training-job.ts';
-
-export interface PipelineSteps {
-  readonly awaitQuiet: IFunction;
-  readonly takeSnapshot: IFunction;
-  readonly validateSnapshot: IFunction;
-  readonly quarantineFiles: IFunction;
-  readonly planTraining: IFunction;
-  readonly buildFeatures: IFunction;
-  /** Only where containers answer. */
-  readonly deployCandidate?: IFunction | undefined;
-  readonly measureCandidate: IFunction;
-  readonly evaluateCandidate: IFunction;
-  readonly registerVersion: IFunction;
-  readonly stageVersion: IFunction;
-  readonly promoteVersion: IFunction;
-  readonly finishRun: IFunction;
-}
 
 export interface TrainingPipelineProps {
   readonly name: PipelineName;
@@ -46,30 +37,6 @@ export interface TrainingPipelineProps {
   readonly job: TrainingJob;
   readonly logRetention: RetentionDays;
 }
-
-type Payload = Record<string, unknown>;
-const runId = JsonPath.stringAt('$.runId');
-const trainingId = JsonPath.stringAt('$.plan.trainingId');
-const snapshot = (field: string): string => JsonPath.stringAt(`$.snapshot.${field}`);
-const feature = (field: string): string => JsonPath.stringAt(`$.features.${field}`);
-const version = JsonPath.numberAt('$.registration.version');
-const isImport = Condition.isPresent('$.import');
-const judged: Payload = {
-  runId,
-  trainingId,
-  evaluationKey: JsonPath.stringAt('$.evaluation.evaluationKey'),
-};
-const rejected: Payload = {
-  ...judged,
-  outcome: 'rejected',
-  reasons: JsonPath.listAt('$.evaluation.reasons'),
-};
-const modelArtifacts = JsonPath.stringAt('$.train.ModelArtifacts');
-const quarantined: Payload = {
-  runId,
-  outcome: 'quarantined',
-  reasons: JsonPath.array(JsonPath.format('see {}', JsonPath.stringAt('$.quarantine.reportKey'))),
-};
 
 /**
  * A model's pipeline: from what lies in landing to the version that is live. Expected outcomes are
@@ -80,15 +47,14 @@ const quarantined: Payload = {
 export class TrainingPipeline extends Construct {
   readonly stateMachine: StateMachine;
   private readonly steps: PipelineSteps;
-  /** The states that a retry can enter at: every one that does something. */
-  private readonly entrances: State[] = [];
-  private ended?: Succeed;
+  private readonly tasks: PipelineTasks;
   private readonly buildFeatures: LambdaInvoke;
 
   constructor(scope: Construct, id: string, props: TrainingPipelineProps) {
     super(scope, id);
     this.steps = props.steps;
-    this.buildFeatures = this.task('BuildFeatures', props.steps.buildFeatures, '$.features', {
+    this.tasks = new PipelineTasks(this, props.steps.finishRun);
+    this.buildFeatures = this.tasks.task('BuildFeatures', props.steps.buildFeatures, '$.features', {
       runId,
       snapshotId: snapshot('snapshotId'),
       manifestKey: snapshot('manifestKey'),
@@ -115,13 +81,13 @@ export class TrainingPipeline extends Construct {
   }
 
   private definition(job: TrainingJob): IChainable {
-    const gate = this.gate(this.delivery());
+    const gate = new CandidateGate(this, this.steps, this.tasks).judging(this.delivery());
     const convert = this.convertImport(job, gate);
     const first = this.datasets(this.training(job, gate, convert), this.importing(convert));
     const entry = new Choice(this, 'EnterAt', {
       comment: 'A retry enters where the failed run left',
     });
-    for (const state of this.entrances) {
+    for (const state of this.tasks.entrances) {
       entry.when(
         Condition.and(Condition.isPresent('$.from'), Condition.stringEquals('$.from', state.id)),
         state,
@@ -134,7 +100,7 @@ export class TrainingPipeline extends Construct {
 
   /** Starting over would not be what was asked for. */
   private unknownState(): Fail {
-    const entrances = this.entrances.map(({ id }) => id).join(', ');
+    const entrances = this.tasks.entrances.map(({ id }) => id).join(', ');
     return new Fail(this, 'UnknownState', {
       comment: 'A retry names a state that there is not, or no longer',
       error: 'UnknownState',
@@ -148,13 +114,15 @@ export class TrainingPipeline extends Construct {
   /** From the drop to data that holds its rules; what does not is put aside and looked at no more. */
   private datasets(planTraining: State, planImport: State): State {
     const { steps } = this;
-    const awaitQuiet = this.task('AwaitQuiet', steps.awaitQuiet, '$.quiet', { runId });
-    const takeSnapshot = this.task('TakeSnapshot', steps.takeSnapshot, '$.snapshot', { runId });
-    const validate = this.task('ValidateSnapshot', steps.validateSnapshot, '$.validation', {
+    const awaitQuiet = this.tasks.task('AwaitQuiet', steps.awaitQuiet, '$.quiet', { runId });
+    const takeSnapshot = this.tasks.task('TakeSnapshot', steps.takeSnapshot, '$.snapshot', {
+      runId,
+    });
+    const validate = this.tasks.task('ValidateSnapshot', steps.validateSnapshot, '$.validation', {
       runId,
       manifestKey: snapshot('manifestKey'),
     });
-    const quarantine = this.task('QuarantineFiles', steps.quarantineFiles, '$.quarantine', {
+    const quarantine = this.tasks.task('QuarantineFiles', steps.quarantineFiles, '$.quarantine', {
       runId,
       reportKey: JsonPath.stringAt('$.validation.reportKey'),
     });
@@ -170,9 +138,9 @@ export class TrainingPipeline extends Construct {
         .when(Condition.and(isEmpty, isImport), planImport)
         .when(
           Condition.and(isEmpty, Condition.isPresent('$.quarantine')),
-          this.finish('FinishQuarantinedAll', quarantined),
+          this.tasks.finish('FinishQuarantinedAll', quarantined),
         )
-        .when(isEmpty, this.finish('FinishNoData', { runId, outcome: 'no_data' }))
+        .when(isEmpty, this.tasks.finish('FinishNoData', { runId, outcome: 'no_data' }))
         .otherwise(validate),
     );
     const isValid = Condition.stringEquals('$.validation.outcome', 'valid');
@@ -188,13 +156,13 @@ export class TrainingPipeline extends Construct {
   /** From valid data to a candidate. */
   private training(job: TrainingJob, measureCandidate: State, convertImport: State): State {
     const { steps } = this;
-    const planTraining = this.task('PlanTraining', steps.planTraining, '$.plan', {
+    const planTraining = this.tasks.task('PlanTraining', steps.planTraining, '$.plan', {
       runId,
       contentHash: snapshot('contentHash'),
       rows: JsonPath.numberAt('$.snapshot.rows'),
     });
     const train = job.state('Train');
-    this.entrances.push(train);
+    this.tasks.entrances.push(train);
     planTraining.next(
       new Choice(this, 'IsToTrain')
         .when(Condition.stringEquals('$.plan.decision', 'train'), this.buildFeatures)
@@ -206,18 +174,20 @@ export class TrainingPipeline extends Construct {
               Condition.booleanEquals('$.plan.isFresh', false),
             ),
           ),
-          this.finish('FinishQuarantined', quarantined),
+          this.tasks.finish('FinishQuarantined', quarantined),
         )
         .when(
           Condition.stringEquals('$.plan.decision', 'collected'),
-          this.finish('FinishCollected', {
+          this.tasks.finish('FinishCollected', {
             runId,
             outcome: 'collected',
             reasons: JsonPath.listAt('$.plan.reasons'),
             trainingId,
           }),
         )
-        .otherwise(this.finish('FinishUnchanged', { runId, outcome: 'unchanged', trainingId })),
+        .otherwise(
+          this.tasks.finish('FinishUnchanged', { runId, outcome: 'unchanged', trainingId }),
+        ),
     );
     train.next(measureCandidate);
     this.buildFeatures.next(
@@ -229,7 +199,7 @@ export class TrainingPipeline extends Construct {
   /** A file takes the place of a training: the trainer's sandbox makes a candidate of it. */
   private convertImport(job: TrainingJob, measureCandidate: State): State {
     const convert = job.importState('ConvertImport');
-    this.entrances.push(convert);
+    this.tasks.entrances.push(convert);
     convert.next(measureCandidate);
     return convert;
   }
@@ -237,11 +207,11 @@ export class TrainingPipeline extends Construct {
   /** From a file to what its conversion needs: features of the data that there is, else their form alone. */
   private importing(convertImport: State): State {
     const { steps } = this;
-    const plan = this.task('PlanImport', steps.planTraining, '$.plan', {
+    const plan = this.tasks.task('PlanImport', steps.planTraining, '$.plan', {
       runId,
       import: JsonPath.objectAt('$.import'),
     });
-    const describe = this.task('DescribeFeatures', steps.buildFeatures, '$.features', {
+    const describe = this.tasks.task('DescribeFeatures', steps.buildFeatures, '$.features', {
       runId,
       importId: trainingId,
     });
@@ -252,7 +222,7 @@ export class TrainingPipeline extends Construct {
         .when(Condition.and(isNew, Condition.stringEquals('$.snapshot.outcome', 'empty')), describe)
         .when(isNew, this.buildFeatures)
         .otherwise(
-          this.finish('FinishImported', {
+          this.tasks.finish('FinishImported', {
             runId,
             outcome: 'unchanged',
             trainingId,
@@ -263,121 +233,17 @@ export class TrainingPipeline extends Construct {
     return plan;
   }
 
-  /** From a candidate to a version with what the gate says of it; what has no metrics becomes none. */
-  private gate(stageVersion: State): State {
-    const { endpoint, steps } = this;
-    const measure = this.task('MeasureCandidate', steps.measureCandidate, '$.measurement', {
-      runId,
-      modelArtifacts,
-      featuresKey: feature('featuresKey'),
-      signatureKey: feature('signatureKey'),
-      instancesKey: feature('instancesKey'),
-      ...endpoint,
-    });
-    const evaluate = this.task('EvaluateCandidate', steps.evaluateCandidate, '$.evaluation', {
-      runId,
-      trainingId,
-      hyperparameters: JsonPath.objectAt('$.plan.hyperparameters'),
-      modelArtifacts,
-      manifestKey: snapshot('manifestKey'),
-      builtKey: feature('builtKey'),
-      holdoutKey: feature('holdoutKey'),
-      holdoutRowsKey: feature('holdoutRowsKey'),
-      trainUri: feature('trainUri'),
-      featuresKey: feature('featuresKey'),
-      signatureKey: feature('signatureKey'),
-      profileKey: feature('profileKey'),
-      measurement: JsonPath.objectAt('$.measurement'),
-      ...endpoint,
-    });
-    const register = this.registerVersion();
-    const registerImport = this.registerImport();
-    const isMeasured = Condition.booleanEquals('$.evaluation.measured', true);
-    evaluate.next(
-      new Choice(this, 'IsCandidateMeasured')
-        .when(Condition.and(isMeasured, isImport), registerImport)
-        .when(isMeasured, register)
-        .otherwise(this.finish('FinishUnmeasured', rejected)),
-    );
-    const isGoodEnough = new Choice(this, 'IsCandidateGoodEnough')
-      .when(Condition.stringEquals('$.evaluation.outcome', 'passed'), stageVersion)
-      .otherwise(this.finish('FinishRejected', { ...rejected, version }));
-    register.next(isGoodEnough);
-    registerImport.next(isGoodEnough);
-    measure.next(
-      new Choice(this, 'IsThereHoldout')
-        .when(Condition.isPresent('$.features.holdoutKey'), evaluate)
-        .otherwise(this.evaluateImport().next(registerImport)),
-    );
-    return this.deployed(measure);
-  }
-
-  /** Of the endpoint whose container answers for the candidate; nothing where its graph does. */
-  private get endpoint(): Payload {
-    if (!this.steps.deployCandidate) return {};
-    return { endpointName: JsonPath.stringAt('$.deployment.endpointName') };
-  }
-
-  /** Where containers answer, the candidate's endpoint is in service before it is measured. */
-  private deployed(measureCandidate: State): State {
-    const { deployCandidate } = this.steps;
-    if (!deployCandidate) return measureCandidate;
-    const deploy = this.task('DeployCandidate', deployCandidate, '$.deployment', {
-      endpointName: JsonPath.stringAt('$.train.TrainingJobName'),
-      modelArtifacts,
-    });
-    const wait = new Wait(this, 'WaitForEndpoint', {
-      time: WaitTime.duration(Duration.seconds(5)),
-    });
-    deploy.next(
-      new Choice(this, 'IsDeployed')
-        .when(Condition.stringEquals('$.deployment.outcome', 'deployed'), measureCandidate)
-        .otherwise(wait.next(deploy)),
-    );
-    return deploy;
-  }
-
-  /** Without a holdout, the gate asks what can be asked without rows. */
-  private evaluateImport(): LambdaInvoke {
-    return this.task('EvaluateImport', this.steps.evaluateCandidate, '$.evaluation', {
-      runId,
-      importId: trainingId,
-      modelArtifacts,
-      featuresKey: feature('featuresKey'),
-      signatureKey: feature('signatureKey'),
-      measurement: JsonPath.objectAt('$.measurement'),
-      ...this.endpoint,
-    });
-  }
-
-  /** It is given all that the run knows, because what there is of data differs. */
-  private registerImport(): LambdaInvoke {
-    return this.task('RegisterImport', this.steps.registerVersion, '$.registration');
-  }
-
-  private registerVersion(): LambdaInvoke {
-    return this.task('RegisterVersion', this.steps.registerVersion, '$.registration', {
-      runId,
-      trainingId,
-      trainingJobName: JsonPath.stringAt('$.train.TrainingJobName'),
-      hyperparameters: JsonPath.objectAt('$.plan.hyperparameters'),
-      modelArtifacts,
-      evaluationKey: JsonPath.stringAt('$.evaluation.evaluationKey'),
-      snapshotId: snapshot('snapshotId'),
-      manifestKey: snapshot('manifestKey'),
-      specHash: feature('specHash'),
-      featuresKey: feature('featuresKey'),
-      signatureKey: feature('signatureKey'),
-      rows: JsonPath.objectAt('$.features.rows'),
-      ...this.endpoint,
-    });
-  }
-
   /** From a version to the one that answers. */
   private delivery(): State {
     const { steps } = this;
-    const stage = this.task('StageVersion', steps.stageVersion, '$.staged', { runId, version });
-    const promote = this.task('PromoteVersion', steps.promoteVersion, '$.live', { runId, version });
+    const stage = this.tasks.task('StageVersion', steps.stageVersion, '$.staged', {
+      runId,
+      version,
+    });
+    const promote = this.tasks.task('PromoteVersion', steps.promoteVersion, '$.live', {
+      runId,
+      version,
+    });
     const endsAs = (step: string) => ({
       ...judged,
       outcome: JsonPath.stringAt(`$.${step}.outcome`),
@@ -387,48 +253,16 @@ export class TrainingPipeline extends Construct {
     stage.next(
       new Choice(this, 'MayGoLive')
         .when(Condition.stringEquals('$.staged.outcome', 'staged'), promote)
-        .otherwise(this.finish('FinishStaged', endsAs('staged'))),
+        .otherwise(this.tasks.finish('FinishStaged', endsAs('staged'))),
     );
     promote.next(
       new Choice(this, 'IsLive')
         .when(
           Condition.stringEquals('$.live.outcome', 'live'),
-          this.finish('FinishLive', { ...judged, outcome: 'live', version }),
+          this.tasks.finish('FinishLive', { ...judged, outcome: 'live', version }),
         )
-        .otherwise(this.finish('FinishNotLive', endsAs('live'))),
+        .otherwise(this.tasks.finish('FinishNotLive', endsAs('live'))),
     );
     return stage;
-  }
-
-  /** A run's last step: its outcome is recorded and the lock freed. */
-  private finish(id: string, payload: Payload): Chain {
-    this.ended ??= new Succeed(this, 'Ended');
-    return this.task(id, this.steps.finishRun, '$.finish', payload).next(this.ended);
-  }
-
-  /** A step, with the payload, or else with all that the run knows. */
-  private task(id: string, step: IFunction, resultPath: string, payload?: Payload): LambdaInvoke {
-    const task = new LambdaInvoke(this, id, {
-      lambdaFunction: step,
-      payload: payload ? TaskInput.fromObject(payload) : TaskInput.fromJsonPathAt('$'),
-      payloadResponseOnly: true,
-      resultPath,
-    });
-    this.entrances.push(task);
-    // The account's concurrency was used up: a young account has 10 for all its functions.
-    task.addRetry({
-      errors: ['Lambda.TooManyRequestsException'],
-      interval: Duration.seconds(2),
-      maxAttempts: 8,
-      backoffRate: 2,
-    });
-    // The function's environment died under it: every step can be run again.
-    task.addRetry({
-      errors: ['Runtime.ExitError', 'Lambda.Unknown'],
-      interval: Duration.seconds(1),
-      maxAttempts: 2,
-      backoffRate: 2,
-    });
-    return task;
   }
 }
