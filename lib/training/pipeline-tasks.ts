@@ -46,7 +46,7 @@ export class PipelineTasks {
   task(id: string, step: IFunction, resultPath: string, payload?: Payload): LambdaInvoke {
     const task = new LambdaInvoke(this.scope, id, {
       lambdaFunction: step,
-      payload: payload ? TaskInput.fromObject(payload) : TaskInput.fromJsonPathAt('$'),
+      ...(payload && { payload: TaskInput.fromObject(payload) }),
       payloadResponseOnly: true,
       resultPath,
     });

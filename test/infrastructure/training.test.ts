@@ -141,6 +141,11 @@ describe("a model's pipeline", () => {
     ]);
   });
 
+  it('gives the step that registers an import all that the run knows', () => {
+    expect(definition.States['RegisterImport']).not.toHaveProperty('Parameters');
+    expect(definition.States['RegisterImport']).not.toHaveProperty('InputPath');
+  });
+
   it('chooses on outcomes and catches no failure', () => {
     for (const state of Object.values(definition.States)) expect(state).not.toHaveProperty('Catch');
   });
