@@ -107,17 +107,17 @@ function judgeGraph(
 function judgeContainer(
   { evaluation: { task } }: ModelDefinition,
   { labels, trainLabelMean }: Answers,
-  paritySample: ParitySample,
+  _: ParitySample,
   { validation = {} }: TrainerMetrics,
   bytes: number,
 ): SampleVerdict {
   const constant = new Float64Array(labels.length).fill(trainLabelMean);
-  const [rows] = paritySample.output.shape;
   const known = metricsOfTask[task].flatMap((name) => {
     const value = validation[trainersName(name)];
     return value === undefined || value === null ? [] : [[name, value] as const];
   });
-  const text = `the code that serves answers ${rows} rows as the training did`;
+  // The trainer refuses an archive that does not.
+  const text = 'unpacked anew, it answered as what was trained';
   return {
     metrics: Object.fromEntries(known),
     baseline: Object.fromEntries(
