@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { plainCommand } from '../command.ts';
-import { modelFolderOf } from '../model-python.ts';
+import { modelFolderOf, testEnvironmentOf } from '../model-python.ts';
 import { runTests } from '../sample/run-tests.ts';
 import { processTerminal, seconds } from '../terminal.ts';
 
@@ -12,7 +12,9 @@ export const testCommand = (): Command =>
     examples: ['slipway test churn', 'slipway test churn -- -k plan --verbose'],
   }).action(async (model: string, pytest: string[], { json }: { json: boolean }) => {
     const terminal = processTerminal(json);
-    const result = await runTests(await modelFolderOf(model), pytest, { json });
+    const folder = await modelFolderOf(model);
+    const environment = await testEnvironmentOf(folder);
+    const result = await runTests(folder, { environment, pytest, json });
     const { tests, failed, skipped } = result;
     terminal.result(result, [
       `${model}: ${tests - failed - skipped} passed, ${failed} failed, ${skipped} skipped in ${seconds(result.seconds * 1_000)}`,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, exitCodes, usageError } from '../command-error.ts';
-import { modelFolderOf } from '../model-python.ts';
+import { environmentOf, modelFolderOf } from '../model-python.ts';
 import { dataOf, rememberData } from '../remembered-data.ts';
 import { reportRun } from '../report-run.ts';
 import { askForRun, person } from '../runs.ts';
@@ -50,7 +50,8 @@ async function trainHere(model: string, options: Options): Promise<void> {
   const folder = await modelFolderOf(model);
   const data = dataOf(model, options.data);
   const terminal = processTerminal(options.json);
-  const result = await trainSample(folder, { data, rows }, terminal);
+  const environment = await environmentOf(folder);
+  const result = await trainSample(folder, { environment, data, rows }, terminal);
   rememberData(model, data);
   terminal.result(result, sampleLines(result));
   if (!result.export.equal) {

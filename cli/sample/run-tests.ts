@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ModelFolder } from '../../config/models.ts';
 import { usageError } from '../command-error.ts';
-import { testEnvironmentOf } from '../model-python.ts';
 import { trainerCode } from './run-trainer.ts';
 import { writeChannels } from './sample-rows.ts';
 
@@ -18,6 +17,15 @@ export interface TestResult {
   readonly failed: number;
   readonly skipped: number;
   readonly seconds: number;
+}
+
+export interface RunTestsRequest {
+  /** Folder of the Python environment that they run in. */
+  readonly environment: string;
+  /** Arguments for pytest. */
+  readonly pytest: readonly string[];
+  /** Whether standard output is for a document. */
+  readonly json: boolean;
 }
 
 /** What the fixtures of slipway_pytest.py read. */
@@ -53,7 +61,6 @@ function countsIn(report: string): Pick<TestResult, 'tests' | 'failed' | 'skippe
   };
 }
 
-/** @param toStandardError where standard output is for a document */
 function runPytest(
   command: string,
   args: readonly string[],
@@ -74,8 +81,7 @@ function runPytest(
  */
 export async function runTests(
   folder: ModelFolder,
-  pytest: readonly string[],
-  { json }: { readonly json: boolean },
+  { environment, pytest, json }: RunTestsRequest,
 ): Promise<TestResult> {
   const { name: model } = folder.definition;
   const tests = join(folder.folder, 'tests');
@@ -84,7 +90,6 @@ export async function runTests(
       `there is no ${join(tests, 'test_*.py')}; write one, as in \`def test_it_predicts(data, predict): …\``,
     );
   }
-  const environment = await testEnvironmentOf(folder);
   const base = await mkdtemp(join(tmpdir(), 'slipway-test-'));
   try {
     const startedAt = performance.now();

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ModelFolder } from '../../config/models.ts';
-import { environmentOf } from '../model-python.ts';
 import type { Terminal } from '../terminal.ts';
 import { judgeSample, type SampleVerdict } from './judge-sample.ts';
 import { runTrainer, writeConfiguration, writeProgram } from './run-trainer.ts';
@@ -21,6 +20,14 @@ export interface SampleResult extends SampleVerdict {
   };
 }
 
+export interface TrainSampleRequest {
+  /** Folder of the Python environment that trains. */
+  readonly environment: string;
+  readonly data: string;
+  /** All without it. */
+  readonly rows: number | undefined;
+}
+
 const rounded = (milliseconds: number): number => Math.round(milliseconds) / 1_000;
 
 async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
@@ -32,11 +39,10 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
 async function trainIn(
   base: string,
   folder: ModelFolder,
-  request: { readonly data: string; readonly rows: number | undefined },
+  { environment, ...request }: TrainSampleRequest,
   { note }: Pick<Terminal, 'note'>,
 ): Promise<Omit<SampleResult, 'model' | 'data'>> {
   const { definition } = folder;
-  const environment = await environmentOf(folder);
   const startedAt = performance.now();
   const channelsFolder = join(base, 'input', 'data');
   const [channels, features] = await timed(() =>
@@ -61,7 +67,7 @@ async function trainIn(
  */
 export async function trainSample(
   folder: ModelFolder,
-  request: { readonly data: string; readonly rows: number | undefined },
+  request: TrainSampleRequest,
   terminal: Pick<Terminal, 'note'>,
 ): Promise<SampleResult> {
   const base = await mkdtemp(join(tmpdir(), 'slipway-sample-'));
