@@ -21,19 +21,21 @@ type ContainerRequest = Extract<SessionRequest, { readonly runtime: 'container' 
 const largestBodyBytes = 4 * 1024 * 1024;
 const mostRows = 1_000;
 
-/**
- * The function has 25 s for all it does, and says why it has no answer before they are over. One attempt may
- * wait as long as that, because a container that is only being started answers late.
- */
-const invocationLimitMs = 22_000;
+/** How long SageMaker itself waits for a container, and a little. */
+const longestInvocationMs = 65_000;
 const shared = new SageMakerRuntimeClient({
-  maxAttempts: 2,
   requestHandler: {
     connectionTimeout: 1_000,
-    requestTimeout: invocationLimitMs,
+    requestTimeout: longestInvocationMs,
     throwOnRequestTimeout: true,
   },
 });
+
+export interface EndpointSessionOptions {
+  /** How long an answer is waited for, repetitions included. @default as long as SageMaker does */
+  readonly limitMs?: number;
+  readonly client?: Pick<SageMakerRuntimeClient, 'send'>;
+}
 
 const busy = new Set([
   'ThrottlingException',
@@ -51,14 +53,14 @@ function said(error: SageMakerRuntimeServiceException, { signature }: ContainerR
   return OriginalMessage ? `: ${OriginalMessage.trim()}` : '';
 }
 
-function translated(error: unknown, request: ContainerRequest): unknown {
+function translated(error: unknown, request: ContainerRequest, limitMs: number): unknown {
   if (!(error instanceof Error)) return error;
   const { endpointName } = request;
   const cause = { cause: error };
   const log = `its log is /aws/sagemaker/Endpoints/${endpointName}`;
   if (error.name === 'TimeoutError' || error.name === 'AbortError') {
     return new ContainerTimeoutError(
-      `the container of ${endpointName} did not answer within ${invocationLimitMs / 1_000} s; ${log}`,
+      `the container of ${endpointName} did not answer within ${limitMs / 1_000} s; ${log}`,
       cause,
     );
   }
@@ -105,7 +107,7 @@ function joined(parts: readonly ModelOutput[], rows: number): ModelOutput {
  */
 export function createEndpointSession(
   request: ContainerRequest,
-  client: Pick<SageMakerRuntimeClient, 'send'> = shared,
+  { client = shared, limitMs = longestInvocationMs }: EndpointSessionOptions = {},
 ): ModelSession {
   const { endpointName, signature, spec } = request;
   const protocol = signature.protocol ?? 'v1';
@@ -120,10 +122,11 @@ export function createEndpointSession(
           ContentType: 'application/json',
           Accept: 'application/json',
         }),
+        { abortSignal: AbortSignal.timeout(limitMs) },
       );
       return Body?.transformToString('utf-8') ?? '';
     } catch (error) {
-      throw translated(error, request);
+      throw translated(error, request, limitMs);
     }
   };
 

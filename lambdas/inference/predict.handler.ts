@@ -31,6 +31,8 @@ const s3 = new S3Client({
   maxAttempts: 2,
   requestHandler: { connectionTimeout: 1_000, requestTimeout: 8_000, throwOnRequestTimeout: true },
 });
+/** The function has 25 s for all it does, and says why it has no answer before they are over. */
+const containerLimitMs = 22_000;
 const table = { tableName: environment.REGISTRY_TABLE, client: dynamodb };
 const ledger = dynamodbLedger(table);
 const registry = dynamodbRegistry(table);
@@ -63,7 +65,7 @@ const versions = new LiveVersions({
       {
         record: (number) => registry.getVersion(model, number),
         read: artifacts.get,
-        createSession: createModelSession,
+        createSession: (request) => createModelSession(request, containerLimitMs),
       },
       version,
     ),

@@ -80,12 +80,15 @@ function request(event: APIGatewayProxyEvent, context: Context): HttpRequest {
   };
 }
 
+/** Seconds in which what was slow because it was only being started may be there. */
+const retryAfterTimeout = '10';
+
 /** What a caller sees of a model's container that has no answer: its own words are in the log. */
 function containerReply(error: unknown, requestId: string): HttpReply | undefined {
   if (error instanceof ContainerTimeoutError) {
     const text =
       "the model's container did not answer in time, which it does not when it is only being started; try again in a few seconds, or with fewer rows per request";
-    return { status: 504, body: { error: text }, headers: { 'Retry-After': '10' } };
+    return { status: 504, body: { error: text }, headers: { 'Retry-After': retryAfterTimeout } };
   }
   if (error instanceof ContainerBusyError) {
     const text = "the model's container answers as many requests as it may; try again";
@@ -180,7 +183,8 @@ export function httpHandler(
     timeoutEarlyInMillis: toldBeforeTimeoutMs,
     timeoutEarlyResponse: () => {
       refused({ level: 'error', message: 'request timed out', status: 504, fields: {} });
-      return jsonReply({ status: 504, body: { error: timeoutText } });
+      const headers = { 'Retry-After': retryAfterTimeout };
+      return jsonReply({ status: 504, body: { error: timeoutText }, headers });
     },
   });
 }

@@ -1,11 +1,14 @@
 // A version that a container answers, from its deployment to its end: the real handlers, the laptop cloud's
 // endpoints. Only the training is left out: its archive is a few lines of Python.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { CreateDeliveryStreamCommand, FirehoseClient } from '@aws-sdk/client-firehose';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { ListEndpointsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import type { APIGatewayProxyEvent, Context } from 'aws-lambda';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cloudwatchLogGroups } from '../../adapters/cloudwatch-log-groups.ts';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
@@ -28,6 +31,8 @@ const cloud = useCloud();
 let data: S3Objects;
 let artifacts: S3Objects;
 let endpoints: SagemakerEndpoints;
+let folder: string;
+let python: string;
 let answer: (
   event: APIGatewayProxyEvent,
   context: Context,
@@ -35,6 +40,8 @@ let answer: (
 const table = 'containers';
 
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'containers-'));
+  python = pythonImage(join(folder, 'python'));
   Object.assign(process.env, cloud().env, {
     MODEL_NAME: model,
     REGISTRY_TABLE: table,
@@ -64,6 +71,8 @@ beforeAll(async () => {
   const { handler } = await import('../../lambdas/inference/predict.handler.ts');
   answer = handler as typeof answer;
 });
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Counts words and adds to them; one text makes it raise, others make its answer wrong. */
 const counting = (added: number): string => `
@@ -159,7 +168,7 @@ const deployed = (at: Place, version: number) =>
 async function candidate(version: number, inference: string): Promise<void> {
   const archive = modelArchive({ 'code/inference.py': inference });
   await artifacts.put(`${jobPrefix(version)}model.tar.gz`, archive);
-  await deployed(place(pythonImage()), version);
+  await deployed(place(python), version);
 }
 
 /** Registers a version as the pipeline does, its endpoint with it. */
@@ -227,7 +236,7 @@ describe('a candidate', () => {
     const archive = modelArchive({ 'code/inference.py': counting(1) });
     await artifacts.put(`${jobPrefix(1)}model.tar.gz`, archive);
     const mortality = new Mortality();
-    const at = place(pythonImage());
+    const at = place(python);
     const mortal = {
       ...at,
       artifacts: {
@@ -286,7 +295,7 @@ describe('a candidate', () => {
   it('fails with its reason where its program does not load, and is tried anew after that', async () => {
     const broken = modelArchive({ 'code/inference.py': 'raise RuntimeError("no weights")' });
     await artifacts.put(`${jobPrefix(9)}model.tar.gz`, broken);
-    await expect(deployed(place(pythonImage()), 9)).rejects.toThrow(
+    await expect(deployed(place(python), 9)).rejects.toThrow(
       /did not pass the ping health check.*\/aws\/sagemaker\/Endpoints\/parcel-words-01234569-abcdef/,
     );
     const logs = new CloudWatchLogsClient(clientConfig(cloud()));
@@ -295,7 +304,7 @@ describe('a candidate', () => {
     expect(events.map(({ message }) => message)).toContain('RuntimeError: no weights');
     const mended = modelArchive({ 'code/inference.py': counting(9) });
     await artifacts.put(`${jobPrefix(9)}model.tar.gz`, mended);
-    expect(await deployed(place(pythonImage()), 9)).toBe('deployed');
+    expect(await deployed(place(python), 9)).toBe('deployed');
   });
 });
 
@@ -378,7 +387,7 @@ describe('a version that a container answers', () => {
 
   it('may run in an image of its own that speaks the Open Inference Protocol', async () => {
     await artifacts.put(`${jobPrefix(4)}model.tar.gz`, modelArchive({ 'weights.txt': '1' }));
-    await deployed(place(servingImage(speaksV2), false), 4);
+    await deployed(place(servingImage(speaksV2, join(folder, 'own')), false), 4);
     await register(4, 'two words'.length, 'v2');
     await enter(4);
     expect((await answeredBy(4, 'letters')).body.predictions).toEqual([7]);

@@ -138,8 +138,11 @@ function sessionOf(answer: (instances: { text: string }[]) => unknown, sensitive
     spec,
     signature: signature(sensitive),
   } as const;
-  // biome-ignore lint/suspicious/noExplicitAny: the one call that is made
-  return { sent, session: createEndpointSession(request, client as any) };
+  return {
+    sent,
+    // biome-ignore lint/suspicious/noExplicitAny: the one call that is made
+    session: createEndpointSession(request, { client: client as any, limitMs: 22_000 }),
+  };
 }
 const rowsOf = (texts: string[]) => ({
   kind: 'columns' as const,

@@ -16,10 +16,9 @@ import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-s
 import type { Cloud } from '../../../local/cloud.ts';
 import { clientConfig, eventually, temporaryFolder } from './harness.ts';
 
-/** A framework's image: a folder with this machine's Python in its bin/. */
-export function pythonImage(): string {
-  const folder = temporaryFolder();
-  mkdirSync(join(folder, 'bin'));
+/** A framework's image: a folder with this machine's Python in its bin/, gone with the test unless it is given. */
+export function pythonImage(folder = temporaryFolder()): string {
+  mkdirSync(join(folder, 'bin'), { recursive: true });
   const python = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], {
     encoding: 'utf8',
   }).trim();
@@ -27,10 +26,9 @@ export function pythonImage(): string {
   return folder;
 }
 
-/** An image of one's own: a folder whose bin/serve is the given Python. */
-export function servingImage(serve: string): string {
-  const folder = temporaryFolder();
-  mkdirSync(join(folder, 'bin'));
+/** An image of one's own: a folder whose bin/serve is the given Python; gone with the test unless it is given. */
+export function servingImage(serve: string, folder = temporaryFolder()): string {
+  mkdirSync(join(folder, 'bin'), { recursive: true });
   const script = join(folder, 'bin', 'serve');
   writeFileSync(script, `#!/usr/bin/env python3\n${serve}`);
   chmodSync(script, 0o755);
