@@ -61,12 +61,16 @@ interface Attempt {
   readonly lines: readonly string[];
 }
 
-async function readStream(client: CloudWatchLogsClient, logStreamName: string): Promise<Attempt> {
+async function readStream(
+  client: CloudWatchLogsClient,
+  logGroupName: string,
+  logStreamName: string,
+): Promise<Attempt> {
   const lines: string[] = [];
   let startedAt = Number.POSITIVE_INFINITY;
   const pages = paginateGetLogEvents(
     { client, stopOnSameToken: true },
-    { logGroupName: trainerGroup, logStreamName, startFromHead: true },
+    { logGroupName, logStreamName, startFromHead: true },
   );
   for await (const { events } of pages) {
     for (const { timestamp = 0, message = '' } of events ?? []) {
@@ -77,24 +81,31 @@ async function readStream(client: CloudWatchLogsClient, logStreamName: string): 
   return { startedAt, lines };
 }
 
-/** What each instance of a training job wrote, in their order: one more than interruptions. */
-export async function trainerAttempts(job: string): Promise<(readonly string[])[]> {
+/** What each stream of a group has, in the order in which they began. */
+async function streamsOf(
+  logGroupName: string,
+  logStreamNamePrefix?: string,
+): Promise<(readonly string[])[]> {
   const attempts = await emptyWhereMissing(async () => {
     const client = new CloudWatchLogsClient();
     const found: Attempt[] = [];
     const pages = paginateDescribeLogStreams(
       { client },
-      { logGroupName: trainerGroup, logStreamNamePrefix: `${job}/` },
+      { logGroupName, ...(logStreamNamePrefix !== undefined && { logStreamNamePrefix }) },
     );
     for await (const { logStreams } of pages) {
       for (const { logStreamName = '' } of logStreams ?? []) {
-        found.push(await readStream(client, logStreamName));
+        found.push(await readStream(client, logGroupName, logStreamName));
       }
     }
     return found;
   });
   return attempts.sort((a, b) => a.startedAt - b.startedAt).map(({ lines }) => lines);
 }
+
+/** What each instance of a training job wrote, in their order: one more than interruptions. */
+export const trainerAttempts = (job: string): Promise<(readonly string[])[]> =>
+  streamsOf(trainerGroup, `${job}/`);
 
 /** Every line that a training job wrote, oldest first, through all its interruptions. */
 export const trainerLog = async (job: string): Promise<string[]> =>
@@ -115,6 +126,10 @@ function invokedFunction(events: readonly HistoryEvent[]): string | undefined {
 }
 
 const lastLines = 60;
+
+/** The last lines that the containers of a training's endpoint wrote; none where it has none. */
+export const containerLog = async (job: string): Promise<string[]> =>
+  (await streamsOf(`/aws/sagemaker/Endpoints/${job}`)).flat().slice(-lastLines);
 
 /** The last lines that the last invoked function wrote while the run was going on. */
 export async function functionLog(events: readonly HistoryEvent[]): Promise<string[]> {

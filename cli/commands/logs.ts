@@ -2,7 +2,13 @@ import type { Command } from 'commander';
 import { type Common, deployedCommand, run } from '../command.ts';
 import type { Deployment } from '../deployment.ts';
 import { enteredStates, failureOf, secondsPerState } from '../execution-history.ts';
-import { functionLog, jobDescription, readableCause, trainerLog } from '../failure-logs.ts';
+import {
+  containerLog,
+  functionLog,
+  jobDescription,
+  readableCause,
+  trainerLog,
+} from '../failure-logs.ts';
 import { runsJob, trainingJobOf } from '../follow-run.ts';
 import { describeRun, executionOf, findRun } from '../runs.ts';
 import { styled } from '../terminal.ts';
@@ -24,6 +30,7 @@ async function collect(deployment: Deployment, runId: string) {
     functionLog: failedFunction ? await functionLog(events) : [],
     training: job === undefined ? null : { job, ...(await jobDescription(job)) },
     trainerLog: job === undefined ? [] : await trainerLog(job),
+    containerLog: job === undefined ? [] : await containerLog(job),
   };
 }
 type Collected = Awaited<ReturnType<typeof collect>>;
@@ -31,7 +38,8 @@ type Collected = Awaited<ReturnType<typeof collect>>;
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : ['', styled('bold', title), ...lines.map((line) => `  ${line}`)];
 
-function describe({ failure, functionLog, run, steps, training, trainerLog }: Collected): string[] {
+function describe(collected: Collected): string[] {
+  const { containerLog, failure, functionLog, run, steps, training, trainerLog } = collected;
   const job = training ? `Training job ${training.job}: ${training.status ?? 'never created'}` : '';
   return [
     ...describeRun(run),
@@ -48,6 +56,7 @@ function describe({ failure, functionLog, run, steps, training, trainerLog }: Co
     ...section('Log of the function', functionLog),
     ...section(job, training?.failureReason?.split('\n') ?? []),
     ...section('Log of the trainer', trainerLog),
+    ...section('Log of the container', containerLog),
   ];
 }
 
