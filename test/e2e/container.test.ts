@@ -38,12 +38,15 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'slipway-container-'));
   models = notesFolder();
   laptop = await startLaptop(models);
+  // `deploy` reads the models as `local` does.
+  process.env['SLIPWAY_MODELS'] = models;
   const file = join(folder, 'notes.csv');
   writeFileSync(file, notesCsv(3_000));
   const { code, stderr, stdout } = await laptop.cli('drop', notesModel, file, '--wait');
   expect(code, stdout + stderr).toBe(0);
 });
 afterAll(async () => {
+  delete process.env['SLIPWAY_MODELS'];
   await laptop?.stop();
   for (const made of [folder, models]) rmSync(made, { recursive: true, force: true });
 });
@@ -71,7 +74,9 @@ describe('a model that a container answers', () => {
   });
 
   it('is told of by why, with the latency and the price of its container', async () => {
-    const { stdout } = await laptop.cli('why', notesModel);
+    const { runs } = await laptop.json('status', notesModel);
+    const { code, stderr, stdout } = await laptop.cli('why', runs[0].runId);
+    expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/and a container of 1024 MB/);
     expect(stdout).toMatch(/model\.tar\.gz has/);
   });
