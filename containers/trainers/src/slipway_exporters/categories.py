@@ -43,6 +43,9 @@ def encoder(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
 def category_index(graph: Graph, column: Part, categories: np.ndarray) -> str:
     """int64 [rows, 1]: the place of a row's value among the categories; their number for any other value."""
     values = list(categories)
+    if column.source(0) is not None:
+        known = {v for v in values if not _is_missing(v)}
+        graph.categories.setdefault(column.source(0), set()).update(known)
     if column.text:
         keys = ["" if _is_missing(v) else str(v) for v in values]
         return graph.add(

@@ -9,7 +9,7 @@ from onnx import helper
 from slipway_exporters import networks, sklearn_steps
 from slipway_exporters.errors import ExportError
 from slipway_exporters.graph import DOUBLE, FLOAT, OUTPUT, STRING, Frame, Graph, Part
-from slipway_server.program import names_of_fit
+from slipway_server.program import columns_of_fit, names_of_fit
 
 # The one input of a model whose features are declared.
 FEATURES = "features"
@@ -29,14 +29,21 @@ TREES = ("Tree", "Forest", "Boosting", "Trees", "AdaBoost")
 
 @dataclass(frozen=True)
 class Exported:
-    """`thresholds`: of each input column that trees read as it is."""
+    """`thresholds` of input columns that trees read as they are, `categories` of those that are encoded."""
 
     model: bytes
     thresholds: dict[str, list[float]]
+    categories: dict[str, list]
+
+
+def _core(fitted: object) -> object:
+    """What predicts: of a dict, which keeps beside it what its features learned, the entry `model`."""
+    return fitted["model"] if isinstance(fitted, dict) and "model" in fitted else fitted
 
 
 def library_of(fitted: object) -> str:
     """The library that predicts, by its name in Python: of a pipeline its last step's."""
+    fitted = _core(fitted)
     if is_network(fitted):
         return "torch"
     return type(sklearn_steps.last_step(fitted)).__module__.split(".")[0]
@@ -44,6 +51,7 @@ def library_of(fitted: object) -> str:
 
 def kind_of(fitted: object) -> str:
     """trees, linear, network, or python for anything else."""
+    fitted = _core(fitted)
     if is_network(fitted):
         return "network"
     last = sklearn_steps.last_step(fitted)
@@ -92,14 +100,19 @@ def _export(graph: Graph, fitted: object, frame: Frame, inputs: list, link: str 
     else:
         raise ExportError(type(fitted).__name__, f"train() returned a {type(fitted).__module__}.{type(fitted).__name__}; an ONNX graph is made of {KNOWN}")
     model = graph.build(inputs, prediction)
-    return Exported(model, {name: sorted(values) for name, values in graph.thresholds.items()})
+    return Exported(
+        model,
+        {name: sorted(values) for name, values in graph.thresholds.items()},
+        {name: sorted(values, key=str) for name, values in graph.categories.items()},
+    )
 
 
 def _columns_of_fit(graph: Graph, fitted: object, frame: Frame) -> Frame:
     """Those that train() fitted it on, where it knows their names; else all."""
+    fit_on = columns_of_fit(fitted, frame.names or [])
+    if fit_on:
+        return frame.select(graph, [frame.names.index(name) for name in fit_on])
     names = names_of_fit(fitted)
-    if names and frame.names and set(names) <= set(frame.names):
-        return frame.select(graph, [frame.names.index(name) for name in names])
     unknown = [name for name in names or [] if name not in (frame.names or [])]
     if unknown and _names_are_real(unknown):
         raise ExportError(

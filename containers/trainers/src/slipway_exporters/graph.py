@@ -38,6 +38,8 @@ class Graph:
     constants: list = field(default_factory=list)
     # Input column → thresholds that a tree compares it with, for rows that prove the graph.
     thresholds: dict[str, set[float]] = field(default_factory=dict)
+    # Input column → the categories that an encoder knows of it.
+    categories: dict[str, set] = field(default_factory=dict)
     # The inputs' names, which a column of the user's data gives: nothing else may be called so.
     taken: frozenset[str] = frozenset()
     _count: int = 0
@@ -70,15 +72,14 @@ class Graph:
         """Puts another model's nodes into this graph; the name of the wanted output here."""
         prefix = self.name("sub") + "_"
         other = compose.add_prefix(model, prefix).graph
-        renamed = {prefix + theirs: ours for theirs, ours in inputs.items()}
-        for node in other.node:
-            for index, name in enumerate(node.input):
-                node.input[index] = renamed.get(name, name)
-            self.nodes.append(node)
+        for theirs, ours in inputs.items():
+            # By a node and not by renaming: a loop's body may name the input too.
+            self.nodes.append(helper.make_node("Identity", [ours], [prefix + theirs], name=prefix + theirs))
+        self.nodes.extend(other.node)
         self.constants.extend(other.initializer)
         return prefix + output
 
-    def build(self, inputs: Sequence, prediction: str, opsets: Mapping[str, int] = OPSETS) -> bytes:
+    def build(self, inputs: Sequence, prediction: str, opsets: Mapping[str, int] = OPSETS, ir_version: int = IR_VERSION) -> bytes:
         """The serialised model; equal graphs give equal bytes. `prediction` is [rows, 1], any float."""
         self.nodes.append(helper.make_node("Cast", [prediction], [OUTPUT], name=OUTPUT, to=FLOAT))
         graph = helper.make_graph(
@@ -94,9 +95,9 @@ class Graph:
             opset_imports=[
                 helper.make_opsetid(domain, version)
                 for domain, version in opsets.items()
-                if domain in used or domain == ""
+                if domain in used or domain == "" or opsets is not OPSETS
             ],
-            ir_version=IR_VERSION,
+            ir_version=ir_version,
             producer_name="slipway",
         )
         onnx.checker.check_model(model)

@@ -20,7 +20,9 @@ def imputer(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
         fill = 0.0 if _is_missing(fill) else fill
         gone = _gone(graph, column, missing)
         value = graph.constant([[str(fill)]], str) if column.text else graph.constant([[float(fill)]])
-        filled.append(Part(graph.add("Where", gone, value, column.tensor), 1, column.text))
+        # A value that is not missing passes as it is: a tree's threshold for it is the input's too.
+        whole = graph.add("Where", gone, value, column.tensor)
+        filled.append(Part(whole, 1, column.text, column.sources))
     names = None if frame.names is None else [frame.names[p] for p in kept]
     if step.indicator_ is None:
         return Frame(filled, names)

@@ -111,9 +111,9 @@ def parameters_of(function: Callable) -> int:
 def library_predict(fitted: object, data: pd.DataFrame, task: str) -> object:
     """What the fitted object's own library predicts: the probability of class 1, or the value."""
     library = type(fitted).__module__.split(".")[0]
-    names = names_of_fit(fitted)
-    if names and set(names) <= set(data.columns):
-        data = data[names]
+    fit_on = columns_of_fit(fitted, list(data.columns))
+    if fit_on:
+        data = data[fit_on]
     if library == "xgboost" and type(fitted).__name__ == "Booster":
         import xgboost
 
@@ -142,6 +142,14 @@ def names_of_fit(fitted: object) -> list[str] | None:
         if isinstance(names, (list, np.ndarray)) and len(names):
             return [str(name) for name in names]
     return None
+
+
+def columns_of_fit(fitted: object, columns: list[str]) -> list[str] | None:
+    """Those of the columns that it was fitted on, in its order; None where it does not say or others are among them."""
+    # LightGBM keeps a name without its spaces.
+    known = {**{name.replace(" ", "_"): name for name in columns}, **{name: name for name in columns}}
+    names = names_of_fit(fitted) or [""]
+    return [known[name] for name in names] if all(name in known for name in names) else None
 
 
 def probability_of_one(fitted: object, probabilities: object) -> np.ndarray:

@@ -71,7 +71,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock a thread would hold when the process ends otherwise.
+    while os.read(0, 4096):
+        pass
     os._exit(0)
 
 

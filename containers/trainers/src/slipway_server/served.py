@@ -33,7 +33,7 @@ class Served:
         """Reads serve.json, the user's program and fitted.pkl. Raises UserCodeError."""
         document = json.loads((folder / "serve.json").read_bytes())
         # The user's modules first: the pickle refers to what they define.
-        program = load_program(folder, required=document["program"])
+        program = load_program(folder, required=False)
         return cls(document, program, program.call(_unpickled, folder / "fitted.pkl"))
 
     def answer(self, request: object) -> dict:

@@ -11,7 +11,7 @@ from slipway_trainer.errors import HyperparameterError
 from slipway_trainer.wheels import install_wheels, start_again_with
 
 # Hyperparameter `trainer` → module with `train(job, hyperparameters, stop)`.
-TRAINERS = {"xgboost": "xgboost_trainer", "python": "python_trainer"}
+TRAINERS = {"xgboost": "xgboost_trainer", "python": "python_trainer", "import": "import_trainer"}
 
 # What a shell reports for a process that SIGTERM ended.
 STOPPED = 128 + signal.SIGTERM

@@ -49,12 +49,8 @@ class Candidate:
         return TOLERANCES["network" if inexact else kind_of(self.fitted)]
 
 
-def hand_over(
-    job: TrainingJob, candidate: Candidate, tables: dict[str, Rows], started: float
-) -> None:
+def hand_over(job: TrainingJob, candidate: Candidate, tables: dict[str, Rows], started: float) -> None:
     """Writes the model's files; nothing where it does not predict what the fitted object does."""
-    given = next(iter(tables.values())).data
-    measured = time.monotonic()
     metrics = {
         "task": candidate.task,
         "kind": kind_of(candidate.fitted),
@@ -67,19 +63,27 @@ def hand_over(
             for name, rows in tables.items()
         },
     }
-    trained = measured - started
-    largest, compared = _write_container(job, candidate, given) if candidate.container else _write_graph(job, candidate, given)
+    write_model(job, candidate, next(iter(tables.values())).data, metrics, started)
+
+
+def write_model(
+    job: TrainingJob, candidate: Candidate, data: pd.DataFrame, metrics: dict[str, object], started: float
+) -> None:
+    """Proves and writes, metrics.json last. `data`: rows that the proof and parity.json are taken from."""
+    measured = time.monotonic()
+    write = _write_container if candidate.container else _write_graph
+    largest, compared = write(job, candidate, data)
     document = parity_document(
-        candidate.predict, given, candidate.spec, candidate.tolerance(), candidate.parity_rows, candidate.seed
+        candidate.predict, data, candidate.spec, candidate.tolerance(), candidate.parity_rows, candidate.seed
     )
     write_document(job.model / "parity.json", document)
     write_document(job.model / "environment.json", environment({"seed": candidate.seed, "device": "cpu"}))
     write_document(job.model / "metrics.json", metrics)
     named = "model.tar.gz" if candidate.container else "model.onnx"
-    size = (job.model / named).stat().st_size
     print(
-        f"{named}: {size} bytes; equals the fitted object on {compared} rows (largest difference {largest:.3g}); "
-        f"trained in {trained:.1f} s, handed over in {time.monotonic() - measured:.1f} s",
+        f"{named}: {(job.model / named).stat().st_size} bytes; equals the fitted object on {compared} rows (largest "
+        f"difference {largest:.3g}); fitted in {measured - started:.1f} s, handed over in "
+        f"{time.monotonic() - measured:.1f} s",
         flush=True,
     )
 
@@ -128,7 +132,6 @@ def _write_container(job: TrainingJob, candidate: Candidate, data: pd.DataFrame)
         "task": candidate.task,
         "label": candidate.label,
         "model": job.text("model") or "model",
-        "program": candidate.program.train is not None,
     }
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         folder = Path(scratch) / "model"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from job import Finished, Job, JobCase  # noqa: E402
+from job import SOURCE, Finished, Job, JobCase  # noqa: E402
 
 TYPES = {
     "string": pa.string(),
@@ -115,4 +115,4 @@ class PythonCase(JobCase):
         return finished.failure.splitlines()[0]
 
 
-__all__ = ["COLUMNS", "PythonCase", "PythonJob", "answered", "made_frame"]
+__all__ = ["COLUMNS", "SOURCE", "PythonCase", "PythonJob", "answered", "made_frame"]
