@@ -14,7 +14,12 @@ export const FittedFeature = z.strictObject({
 });
 export type FittedFeature = z.infer<typeof FittedFeature>;
 
-export const InputColumn = z.strictObject({ name: z.string(), type: ColumnType });
+export const InputColumn = z.strictObject({
+  name: z.string(),
+  type: ColumnType,
+  /** Whoever computes with its values names none of them in a message. */
+  sensitive: z.literal(true).optional(),
+});
 export type InputColumn = z.infer<typeof InputColumn>;
 
 /**

@@ -74,7 +74,7 @@ export function columnFitter(
     spec: () => ({
       ...of,
       input: 'columns',
-      columns: columns.map(({ name, type }) => ({ name, type })),
+      columns: [...columns],
       features: columns.flatMap(watched),
     }),
   };

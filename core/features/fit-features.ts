@@ -32,7 +32,11 @@ export function featureFitter(definition: ModelDefinition, snapshotId: string): 
   return inModel
     ? columnFitter(
         of,
-        inModel.map((name) => ({ name, type: typeOf(definition, name) })),
+        inModel.map((name) => ({
+          name,
+          type: typeOf(definition, name),
+          ...(definition.data.columns[name]?.sensitive && { sensitive: true as const }),
+        })),
       )
     : declaredFitter(definition, of, Object.entries(declared ?? {}));
 }

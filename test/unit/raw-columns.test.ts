@@ -276,6 +276,19 @@ describe('what is watched of raw columns', () => {
     ]);
   });
 
+  it('says which columns are sensitive, so that no message tells their values', () => {
+    const { data } = definition;
+    const plan = { type: 'string' as const, nullable: true, sensitive: true };
+    const changed = { ...definition, data: { ...data, columns: { ...data.columns, plan } } };
+    const { columns } = FeatureSpec.parse(fitFeatures(changed, snapshotId, { plan: ['basic'] }));
+    expect(columns?.map(({ name, sensitive }) => [name, sensitive])).toEqual([
+      ['age', undefined],
+      ['plan', true],
+      ['customer', undefined],
+      ['seen_at', undefined],
+    ]);
+  });
+
   it('are at most a hundred values of a string, and none where those are the smaller part', () => {
     const skewed = Array.from({ length: 1_000 }, (_, i) => `p${i < 700 ? i % 90 : i}`);
     const spec = specOf({ plan: skewed });
