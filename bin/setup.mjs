@@ -45,10 +45,15 @@ const wheelSets = {
   'xgboost-gpu': { lockFile: 'containers/trainers/xgboost-gpu/requirements.txt', size: '630 MB' },
 };
 
-/** What the images of training on AWS are (config/environments.ts). NCCL names an older Linux. */
+/**
+ * What the images of training on AWS are (config/environments.ts): Ubuntu 22.04 has glibc 2.35. Wheels name the oldest
+ * that they run with, and pip takes a name only where it is among these.
+ */
+const glibcMinors = Array.from({ length: 35 - 16 }, (_, i) => 35 - i);
 const trainingPlatform = [
-  ...['--platform', 'manylinux_2_28_x86_64'],
-  ...['--platform', 'manylinux_2_27_x86_64'],
+  ...[...glibcMinors.map((minor) => `manylinux_2_${minor}`), 'manylinux2014', 'manylinux1'].flatMap(
+    (name) => ['--platform', `${name}_x86_64`],
+  ),
   ...['--python-version', '312'],
 ];
 
