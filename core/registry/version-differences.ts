@@ -1,5 +1,6 @@
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { ParityCheck } from '../inference/parity-check.ts';
+import { toldHyperparameters } from '../training/training-plan.ts';
 import type { Verdict } from '../training/verdict.ts';
 import type { UnsealedAnswer } from './declared-lineage.ts';
 import { type Lineage, type ModelVersion, sealedMetrics } from './records.ts';
@@ -145,8 +146,7 @@ function code(versions: Pair): DifferenceSection {
 function hyperparameters(versions: Pair): DifferenceSection {
   const valuesOf = ({ record }: KnownVersion): Readonly<Record<string, string>> => {
     if (record.origin === 'imported') return {};
-    const { user, ...values } = record.lineage.hyperparameters.values;
-    return { ...values, ...userValues(user) };
+    return toldHyperparameters(record.lineage.hyperparameters.values);
   };
   const [first, second] = [valuesOf(versions[0]), valuesOf(versions[1])];
   const names = [...new Set([...Object.keys(first), ...Object.keys(second)])].sort();
@@ -161,13 +161,6 @@ function hyperparameters(versions: Pair): DifferenceSection {
       ...names.map((name) => pair(name, first[name], second[name])),
     ],
   };
-}
-
-/** Those of the user's own train.py travel as one JSON object. */
-function userValues(text: string | undefined): Record<string, string> {
-  if (text === undefined) return {};
-  const values = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)]));
 }
 
 const described = ({ column, kind, transform, vocabulary }: FeatureSpec['features'][number]) =>

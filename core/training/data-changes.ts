@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { SnapshotManifest } from '../datasets/snapshot.ts';
 import { TimeSpan } from '../features/built-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
+import { toldHyperparameters } from './training-plan.ts';
 
 /** A value for the live version and for the candidate; null where it is not known. */
 const pair = <Schema extends z.ZodType>(schema: Schema) =>
@@ -77,7 +78,8 @@ function changedFiles(before: TrainedOn, now: TrainedOn): Changes['files'] {
 }
 
 function changedValues(before: TrainedOn, now: TrainedOn): Changes['hyperparameters'] {
-  const [old, fresh] = [before.hyperparameters, now.hyperparameters];
+  const old = toldHyperparameters(before.hyperparameters);
+  const fresh = toldHyperparameters(now.hyperparameters);
   return [...new Set([...Object.keys(old), ...Object.keys(fresh)])]
     .sort()
     .filter((name) => old[name] !== fresh[name])

@@ -71,6 +71,24 @@ export function hyperparametersOf(definition: Trained): Record<string, string> {
   );
 }
 
+/**
+ * A training's hyperparameters as people set them: those of a model's own train.py, which travel as one text,
+ * each by its name.
+ */
+export function toldHyperparameters({
+  user,
+  ...platforms
+}: Readonly<Record<string, string>>): Record<string, string> {
+  if (user === undefined) return platforms;
+  const own = Object.entries(JSON.parse(user) as Readonly<Record<string, unknown>>);
+  const told = own.map(([name, value]) => [
+    // The platform has a seed too.
+    name in platforms ? `${name} (train.py)` : name,
+    String(value),
+  ]);
+  return { ...platforms, ...Object.fromEntries(told) };
+}
+
 export interface PlanInput {
   readonly definition: ModelDefinition;
   readonly runId: string;

@@ -68,6 +68,24 @@ describe('what changed', () => {
     });
   });
 
+  test("tells each of the user's own hyperparameters, apart from the platform's of the same name", () => {
+    const own = (values: object) => ({
+      trainer: 'python',
+      seed: '7',
+      user: JSON.stringify(values),
+    });
+    const found = changesBetween(
+      13,
+      { ...before, hyperparameters: own({ depth: 3, seed: 1, name: null }) },
+      { ...now, hyperparameters: own({ depth: 5, seed: 2, name: null }) },
+      new Set(),
+    );
+    expect(found.hyperparameters).toEqual([
+      { name: 'depth', production: '3', candidate: '5' },
+      { name: 'seed (train.py)', production: '1', candidate: '2' },
+    ]);
+  });
+
   test('tells no value of a sensitive column', () => {
     const [categories] = changesBetween(13, before, now, new Set(['origin'])).newCategories;
     expect(categories).toEqual({ feature: 'origin', count: 2, examples: [] });
