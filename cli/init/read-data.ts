@@ -1,13 +1,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { summariseFile, UnusableFileError } from '../../adapters/duckdb-column-summaries.ts';
 import type { DuckdbDatabase } from '../../adapters/duckdb-database.ts';
+import { mostColumns } from '../../core/model/data-section.ts';
 import { UnusableDataError } from '../../core/model/infer-label.ts';
 import { nearestNames } from '../../core/model/nearest-names.ts';
 import { usageError } from '../command-error.ts';
 import { checkFiles } from '../drop-files.ts';
-
-/** A request names every column, and a person reads model.ts. */
-export const mostColumns = 500;
 
 export interface DataOptions {
   readonly data: string;
@@ -51,7 +49,7 @@ function chosenColumns(all: readonly string[], options: DataOptions): readonly s
   if (all.length <= mostColumns) return all;
   const count = all.length.toLocaleString('en-US');
   throw usageError(
-    `${options.data} has ${count} columns, and a model takes at most ${mostColumns}; ` +
+    `${options.data} has ${count} columns, and a model takes at most ${mostColumns.toLocaleString('en-US')}; ` +
       `name those that matter, as in --columns '${all.slice(0, 3).join(',')}', ` +
       'and a file with them alone is written for you',
   );

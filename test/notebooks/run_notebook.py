@@ -28,12 +28,20 @@ class Nothing:
         return iter((self, self))
 
 
+NOTHING = Nothing()
+
+
+def nothing(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return NOTHING
+
+
 def without_pictures():
-    nothing = Nothing()
     for name in ("matplotlib", "matplotlib.pyplot", "no_pictures"):
         module = types.ModuleType(name)
-        module.__getattr__ = lambda _name: nothing
-        module.plot = nothing
+        module.__getattr__ = nothing
+        module.plot = NOTHING
         sys.modules[name] = module
     sys.modules["matplotlib"].pyplot = sys.modules["matplotlib.pyplot"]
     import pandas

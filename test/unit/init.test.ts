@@ -226,7 +226,7 @@ describe('init', () => {
     const row = (i: number) => [...wide.map((_, n) => (n * i) % 7), i % 2].join(',');
     const text = [[...wide, 'churned'].join(','), row(1), row(2), row(3), row(4)].join('\n');
     const data = file('wide.csv', text);
-    expect(await refusal(data)).toMatch(/10,001 columns.*at most 500.*--columns 'x0,x1,x2'/);
+    expect(await refusal(data)).toMatch(/10,001 columns.*at most 1,000.*--columns 'x0,x1,x2'/);
     const { data: selected } = await init(data, { columns: ['x3', 'x1'] });
     expect(Object.keys((await definition()).data.columns)).toEqual(['x1', 'x3', 'churned']);
     expect(readFileSync(join(folder, selected), 'utf8').split('\n')[0]).toBe('x1,x3,churned');
