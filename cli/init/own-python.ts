@@ -21,7 +21,7 @@ function servingRemarks({ why, featuresPy }: Lifted): string[] {
     ...(featuresPy === null
       ? []
       : [
-          'To come to Lambda: say the same as features.declared, delete features.py, set serving to lambda; tests/ shows that they are equal.',
+          'To come to Lambda: say the same as features.declared and set serving to lambda; tests/test_features.py then compares them with features.py.',
         ]),
   ];
 }
