@@ -52,13 +52,16 @@ export function printDefinition(
   }
   function entry(name: string, field: unknown, path: string, indent: string): string[] {
     const why = whyOf.get(path);
-    const comment = why === undefined ? '' : ` // guess: ${why.replaceAll(/\s+/g, ' ')}`;
+    const comment = why === undefined ? '' : `// guess: ${why.replaceAll(/\s+/g, ' ')}`;
+    const ending = comment && ` ${comment}`;
     const line = `${indent}${keyOf(name)}: ${inline(field)},`;
     const fits = line.length <= lineWidth && !(isObject(field) && isGuessedInside(path));
     const lines = fits ? undefined : inside(field, path, `${indent}  `);
-    if (lines === undefined) return [line + comment];
+    if (lines === undefined) return [line + ending];
     const [open, close] = Array.isArray(field) ? '[]' : '{}';
-    return [`${indent}${keyOf(name)}: ${open}${comment}`, ...lines, `${indent}${close},`];
+    // Behind an opening bracket the formatter would move it here.
+    const first = comment ? [`${indent}  ${comment}`] : [];
+    return [`${indent}${keyOf(name)}: ${open}`, ...first, ...lines, `${indent}${close},`];
   }
   return `{\n${entries(value, '', '  ').join('\n')}\n}`;
 }

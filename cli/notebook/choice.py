@@ -4,8 +4,11 @@ import ast
 
 from cells import NotebookError
 from find import calls, method
-from names import free
+from names import base, free
 from slices import Slices
+
+
+OTHER_TABLES = frozenset("polars dask modin pyspark cudf vaex".split())
 
 
 class Choice:
@@ -30,6 +33,21 @@ class Choice:
                 "tag the cell that does with slipway:data"
             )
         self.read, self.frame, self.read_call = self.slices.read
+        library = self.module_of(base(self.read_call.func))
+        if library in OTHER_TABLES:
+            place = self.read.statement
+            raise NotebookError(
+                f"cell {place.cell}, line {place.line} reads with {library}, and train() is given a pandas DataFrame; read "
+                "with pandas there, or write train.py yourself (--python)"
+            )
+
+    def module_of(self, name):
+        for fact in self.slices.facts:
+            if isinstance(fact.node, ast.Import):
+                for alias in fact.node.names:
+                    if name == (alias.asname or alias.name.split(".")[0]):
+                        return alias.name.split(".")[0]
+        return None
 
     def choose(self):
         """The model: the one whose predictions are written to a file, or the last one that is fitted."""

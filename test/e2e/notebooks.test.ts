@@ -104,19 +104,21 @@ afterAll(async () => {
   console.log(told.join('\n'));
 });
 
+/** What init wrote, as the platform reads it. */
+async function definitionOf(model: string) {
+  const folders = await readModelFolders(process.env);
+  const found = folders.find(({ definition }) => definition.name === model);
+  if (!found) throw new Error(`there is no model ${model}`);
+  return found.definition;
+}
+
 describe('before there is a cloud', () => {
   it.each(stories)('$model is written from its notebook', async (story) => {
-    const { features, serving } = JSON.parse(
-      await init({ ...story, model: story.model }).then(() => definitionOf(story.model)),
-    );
-    expect(features.inModel.length).toBeGreaterThan(0);
+    await init(story);
+    const { features, serving } = await definitionOf(story.model);
+    expect(features.inModel?.length).toBeGreaterThan(0);
     expect(serving.target).toBe(story.notebook === 'birdstrikes' ? 'lambda' : 'container');
   });
-
-  async function definitionOf(model: string): Promise<string> {
-    const folders = await readModelFolders(process.env);
-    return JSON.stringify(folders.find(({ definition }) => definition.name === model)?.definition);
-  }
 
   it.each(stories)('the tests of $model pass as they were written', async ({ model }) => {
     await succeed('test', model);
@@ -129,8 +131,6 @@ describe('before there is a cloud', () => {
 
 describe('in the cloud of this machine', () => {
   beforeAll(async () => {
-    const [first] = stories;
-    if (!first) throw new Error('there is a story');
     // Planted: one fill value of the notebook is another one where the model answers, and only there.
     await init(skewed);
     edit(
@@ -138,7 +138,7 @@ describe('in the cloud of this machine', () => {
       '    X_test = data[feature_names]\n    pred',
       "    data = data.copy()\n    data.loc[data['distance'] == 500, ['distance', 'log_distance']] = 0\n    X_test = data[feature_names]\n    pred",
     );
-    await Promise.all([...stories].map(runNotebook));
+    for (const story of stories) await runNotebook(story);
     laptop = await startLaptop(models);
     await succeed('deploy');
   });

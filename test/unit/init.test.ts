@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -256,6 +257,19 @@ describe('init with a notebook', () => {
     expect(leftOut.length).toBeGreaterThan(10);
     const requirements = readFileSync(join(folder, 'models', 'churn', 'requirements.txt'), 'utf8');
     expect(requirements).toMatch(/^scikit-learn==\d/m);
+  });
+
+  it('writes a definition that the formatter leaves as it is', async () => {
+    writeNotebookData(folder);
+    const options = { label: 'damaged', key: 'strike_id', notebook: notebook('birdstrikes') };
+    const { text } = await init(join(folder, 'birdstrikes.csv'), options);
+    const root = join(import.meta.dirname, '..', '..');
+    const formatted = execFileSync(
+      join(root, 'node_modules', '.bin', 'biome'),
+      ['format', '--stdin-file-path=models/churn/model.ts'],
+      { cwd: root, input: text, encoding: 'utf8' },
+    );
+    expect(text).toBe(formatted);
   });
 
   it('refuses one that cannot be read, and writes nothing', async () => {

@@ -306,6 +306,11 @@ describe('a notebook is refused', () => {
       /no cell reads a table.*slipway:data/,
     ],
     ['no code', [], /no cell of code/],
+    [
+      'a table that is no pandas',
+      ['import polars as pl', 'df = pl.read_csv("a.csv")', 'model.fit(df["a"], df["churned"])'],
+      /cell 2, line 1 reads with polars.*pandas DataFrame/,
+    ],
   ])('for %s', async (_, cells, message) => {
     expect(await refusal(cells)).toMatch(message);
   });
