@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Api, Arrived, Connect, Reply
+from conftest import Api, Arrived, Reply
 
 from slipway_client import InvalidRequestError, RetiredError, Slipway, UnavailableError
 
@@ -76,11 +76,11 @@ def test_problems_come_under_the_callers_own_names(api: Api, slipway: Slipway) -
     assert [(problem.row, problem.field) for problem in caught.value.problems] == [(0, "customer"), (1, "left")]
 
 
-def test_how_many_labels_were_accepted_before_a_failure_comes_along(api: Api, connect: Connect) -> None:
-    model = connect(deadline_seconds=0.1).model("churn")
+def test_how_many_labels_were_accepted_before_a_failure_comes_along(api: Api, slipway: Slipway) -> None:
+    model = slipway.model("churn")
 
     def answer(arrived: Arrived) -> Reply:
-        return accepts(arrived) if len(arrived.rows) == 10_000 else Reply(503, {"error": "…"})
+        return accepts(arrived) if len(arrived.rows) == 10_000 else Reply(503, {"error": "…"}, {"Retry-After": "3600"})
 
     api.answer = answer
     with pytest.raises(UnavailableError) as caught:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Api, Connect, Reply
+from conftest import Api, Reply
 
 from slipway_client import InvalidRequestError, Prediction, Slipway, ThrottledError, UnexpectedReplyError
 
@@ -206,13 +206,13 @@ def test_problems_are_told_by_the_rows_of_the_data(api: Api, slipway: Slipway) -
     assert list(error.completed.index) == list(range(1_000))
 
 
-def test_what_was_answered_before_a_failure_comes_along(api: Api, connect: Connect) -> None:
-    model = connect(deadline_seconds=0.2).model("churn")
+def test_what_was_answered_before_a_failure_comes_along(api: Api, slipway: Slipway) -> None:
+    model = slipway.model("churn")
 
     def answer(arrived: Any) -> Reply:
         rows = arrived.rows
         if rows[0]["x"] >= 4:
-            return Reply(429, {"error": "too many requests"})
+            return Reply(429, {"error": "too many requests"}, {"Retry-After": "3600"})
         return Reply(200, {"predictions": [0] * len(rows), "prediction_ids": ["i"] * len(rows), "model_version": "1"})
 
     api.answer = answer

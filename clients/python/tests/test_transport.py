@@ -88,12 +88,19 @@ def test_a_wait_beyond_the_deadline_is_not_begun(api: Api, connect: Connect) -> 
     assert len(api.arrived) == 1
 
 
-def test_at_the_deadline_the_last_refusal_is_told_with_the_attempts(api: Api, connect: Connect) -> None:
+def test_trying_again_ends_at_the_deadline(api: Api, connect: Connect) -> None:
     api.answer = lambda _: Reply(503, {"error": "no version can be loaded at the moment"})
     with pytest.raises(UnavailableError) as caught:
-        connect(deadline_seconds=1).model("churn").predict(ROW)
-    assert caught.value.attempts == len(api.arrived) > 1
-    assert str(caught.value) == f"no version can be loaded at the moment (tried {len(api.arrived)} times)"
+        connect(deadline_seconds=3).model("churn").predict(ROW)
+    assert caught.value.attempts > 1
+
+
+def test_a_model_that_fails_is_not_asked_until_the_deadline(api: Api, slipway: Slipway) -> None:
+    api.answer = lambda _: Reply(502, {"error": "the model's container gave no prediction; its log says why"})
+    with pytest.raises(UnavailableError) as caught:
+        slipway.model("churn").predict(ROW)
+    assert len(api.arrived) == caught.value.attempts == 3
+    assert str(caught.value) == "the model's container gave no prediction; its log says why (tried 3 times)"
 
 
 def test_a_nonsense_retry_after_changes_nothing(api: Api, slipway: Slipway) -> None:

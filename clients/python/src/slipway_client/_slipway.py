@@ -24,8 +24,8 @@ class Slipway:
     auth: where callers carry tokens, a JWT, or a function that gives one: it is called for the first request,
         and again when the API says 401. Where callers sign, IamAuth(). None for `slipway proxy`, which signs.
     timeout_seconds: of one attempt; the API itself gives up after 29
-    deadline_seconds: of one request, with its retries and the waits between them; a call with many rows is
-        several requests
+    deadline_seconds: of one request, with its retries and the waits between them, which a container that has
+        to be started first may need; a call with many rows is several requests
     transport: an httpx2 transport to use instead of the network's
 
     Raises ValueError where the address cannot be one.
@@ -37,7 +37,7 @@ class Slipway:
         auth: TokenSource | IamAuth | None = None,
         *,
         timeout_seconds: float = 30.0,
-        deadline_seconds: float = 60.0,
+        deadline_seconds: float = 120.0,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         address = _address(url)

@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_any,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
 from slipway_client._errors import (
     AccessDeniedError,
@@ -33,6 +40,7 @@ from slipway_client._errors import (
 _PASSING = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ProxyError)
 _SHORTEST_TIMEOUT_SECONDS = 0.001
 _LONGEST_SHOWN = 200
+_MOST_FAILURES = 3
 
 
 class Transport:
@@ -51,13 +59,13 @@ class Transport:
         """The reply's JSON object.
 
         Raises SlipwayError. What may pass by itself (429, 502, 503, 504, a failed connection) is tried again
-        after a random wait that grows, or after what Retry-After says, while the deadline allows it.
+        after a random wait that grows, or after what Retry-After says, while the deadline allows it; a 502 twice.
         """
         until = time.monotonic() + self._deadline_seconds
         retrying = Retrying(
             retry=retry_if_exception_type(TemporaryError),
             wait=_wait,
-            stop=stop_before_delay(self._deadline_seconds),
+            stop=stop_any(stop_before_delay(self._deadline_seconds), _failed_again),
             retry_error_callback=_give_up,
         )
         reply: dict[str, Any] = retrying(lambda: self._attempt(method, path, body, until))
@@ -89,6 +97,13 @@ def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     told = error.retry_after_seconds if isinstance(error, TemporaryError) else None
     return max(told or 0.0, _growing_wait(state))
+
+
+def _failed_again(state: RetryCallState) -> bool:
+    """Whether what answers was there and failed, and again: a model that cannot answer a row never will."""
+    error = state.outcome.exception() if state.outcome else None
+    failed = isinstance(error, SlipwayError) and error.status == httpx2.codes.BAD_GATEWAY
+    return failed and state.attempt_number >= _MOST_FAILURES
 
 
 def _give_up(state: RetryCallState) -> None:
