@@ -7,7 +7,7 @@ import { ListEndpointsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PredictionRecord } from '../../core/inference/prediction-record.ts';
 import { type Laptop, startLaptop, until } from './laptop.ts';
-import { notesCsv, notesFolder, notesModel, setSmoothing } from './parcel-notes.ts';
+import { changeNotes, notesCsv, notesFolder, notesModel } from './parcel-notes.ts';
 
 let folder: string;
 let models: string;
@@ -28,6 +28,10 @@ const endpoints = async (): Promise<string[]> => {
   const { Endpoints = [] } = await new SageMakerClient().send(new ListEndpointsCommand());
   return Endpoints.flatMap(({ EndpointName }) => EndpointName ?? []);
 };
+async function succeeds(...args: string[]): Promise<void> {
+  const { code, stderr, stdout } = await laptop.cli(...args);
+  expect(code, stdout + stderr).toBe(0);
+}
 const versionIs = (version: number) =>
   until(async () => {
     const reply = await predict('snow');
@@ -42,8 +46,7 @@ beforeAll(async () => {
   process.env['SLIPWAY_MODELS'] = models;
   const file = join(folder, 'notes.csv');
   writeFileSync(file, notesCsv(3_000));
-  const { code, stderr, stdout } = await laptop.cli('drop', notesModel, file, '--wait');
-  expect(code, stdout + stderr).toBe(0);
+  await succeeds('drop', notesModel, file, '--wait');
 });
 afterAll(async () => {
   delete process.env['SLIPWAY_MODELS'];
@@ -97,16 +100,23 @@ describe('a model that a container answers', () => {
   });
 
   it('has a second version in an endpoint of its own, and is rolled back to the first', async () => {
-    setSmoothing(models, 500);
-    const deployed = await laptop.cli('deploy', notesModel);
-    expect(deployed.code, deployed.stdout + deployed.stderr).toBe(0);
-    const trained = await laptop.cli('train', notesModel, '--wait');
-    expect(trained.code, trained.stdout + trained.stderr).toBe(0);
+    changeNotes(models, 500);
+    await succeeds('deploy', notesModel);
+    await succeeds('train', notesModel, '--wait');
     const second = await versionIs(2);
     expect(await endpoints()).toHaveLength(2);
     await laptop.json('rollback', notesModel, '--reason', 'too smooth');
     const first = await versionIs(1);
     expect(first.predictions[0].prediction).toBeGreaterThan(second.predictions[0].prediction);
+  });
+
+  it('keeps no endpoint of a version that its gate refuses', async () => {
+    const before = await endpoints();
+    changeNotes(models, 50, 0.5);
+    await succeeds('deploy', notesModel);
+    const refused = await laptop.cli('train', notesModel, '--wait');
+    expect(refused.stdout + refused.stderr).toMatch(/rejected/i);
+    expect((await endpoints()).sort()).toEqual(before.sort());
   });
 
   it('has no endpoint while it is retired, and its own again after that', async () => {

@@ -6,7 +6,7 @@ import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
 
 export const notesModel = 'parcel-notes';
 
-const definition = (smoothing: number): ModelDefinitionInput => ({
+const definition = (smoothing: number, mustBeatBaselineBy: number): ModelDefinitionInput => ({
   name: notesModel,
   data: {
     columns: {
@@ -25,7 +25,7 @@ const definition = (smoothing: number): ModelDefinitionInput => ({
     task: 'binary_classification',
     metric: 'auc',
     holdout: { by: 'time', days: 7 },
-    mustBeatBaselineBy: 0.01,
+    mustBeatBaselineBy,
     mustBeatProductionBy: -0.5,
   },
   serving: { target: 'container', memoryMb: 1_024 },
@@ -75,13 +75,13 @@ export function notesFolder(): string {
   mkdirSync(own);
   writeFileSync(join(own, 'train.py'), trainPy);
   writeFileSync(join(own, 'requirements.txt'), '');
-  setSmoothing(folder, 5);
+  changeNotes(folder, 5);
   return folder;
 }
 
-/** Changes the model's one hyperparameter. */
-export function setSmoothing(folder: string, smoothing: number): void {
-  const text = `export default ${JSON.stringify(definition(smoothing))};\n`;
+/** Writes the model with another hyperparameter, or a gate that nothing passes. */
+export function changeNotes(folder: string, smoothing: number, mustBeatBaselineBy = 0.01): void {
+  const text = `export default ${JSON.stringify(definition(smoothing, mustBeatBaselineBy))};\n`;
   writeFileSync(join(folder, notesModel, 'model.ts'), text);
 }
 

@@ -17,7 +17,9 @@ import { createModelSession } from '../../adapters/model-session.ts';
 import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { type SagemakerEndpoints, sagemakerEndpoints } from '../../adapters/sagemaker-endpoints.ts';
 import { sha256 } from '../../core/canonical-json.ts';
+import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { Signature } from '../../core/inference/signature.ts';
 import { deployCandidate } from '../../lambdas/inference/deploy-candidate.ts';
 import { measureCandidate } from '../../lambdas/inference/measure-candidate.ts';
 import { modelVersion } from '../builders/model-version.ts';
@@ -74,9 +76,9 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Counts words and adds to them; one text makes it raise, others make its answer wrong. */
+/** Counts words and adds to them; one text makes it raise, others make it slow or its answer wrong. */
 const counting = (added: number): string => `
-import json
+import json, time
 def model_fn(model_dir):
     return ${added}
 def input_fn(body, content_type):
@@ -84,6 +86,8 @@ def input_fn(body, content_type):
 def words(row):
     if row['text'] == 'raise':
         return row['no such column']
+    if row['text'] == 'sleep':
+        time.sleep(3)
     return len((row['text'] or '').split())
 def predict_fn(rows, model):
     return [{'prediction': words(row) + model, 'first': (row['text'] or ' ').split(' ')[0]} for row in rows]
@@ -366,6 +370,23 @@ describe('a version that a container answers', () => {
   it('answers 502, and never fewer predictions than rows, where its program forgets one', async () => {
     expect((await predict('forget me', 'not')).status).toBe(502);
     expect((await predict('all', 'is', 'well')).body.predictions).toHaveLength(3);
+  });
+
+  it('is given up on after a while, and answers the next request', async () => {
+    const request = {
+      runtime: 'container',
+      endpointName: endpointName(1),
+      spec: FeatureSpec.parse(spec(model)),
+      signature: Signature.parse(signature(model, 'v1')),
+    } as const;
+    const session = await createModelSession(request, 500);
+    const rows = (value: string) =>
+      ({ kind: 'columns', rows: 1, columns: { text: [value] } }) as const;
+    await expect(session.run(rows('sleep'))).rejects.toMatchObject({
+      name: 'ContainerTimeoutError',
+      message: expect.stringContaining('did not answer within 0.5 s'),
+    });
+    expect([...(await session.run(rows('a b c'))).predictions]).toEqual([4]);
   });
 
   it('goes live and is rolled back by ledger entries alone', async () => {
