@@ -106,7 +106,7 @@ export async function openDeployment(target: Target) {
         throw usageError(
           `there is no model '${name}' in '${target.env}'; ${
             models.length > 0 ? `there is ${models.join(', ')}` : 'no model is deployed'
-          }`,
+          }; one that is written here is deployed with \`slipway deploy ${name}${target.env === 'local' ? '' : ` --env ${target.env}`}\``,
         );
       }
       return {

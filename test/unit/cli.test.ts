@@ -130,6 +130,23 @@ describe('the command line', () => {
     ]);
   });
 
+  it.each([
+    ['train flight-delay --sample many', /--sample is "many"; give it a whole number of rows/],
+    ['train flight-delay --sample 0', /--sample is "0"/],
+    ['train flight-delay --sample 10 --wait', /--wait follows a run of the pipeline/],
+    [
+      'train flight-dely --sample 10',
+      /there is no model 'flight-dely' in .*; there is .*flight-delay/,
+    ],
+    ['train flight-delay --sample 10 --data none.csv', /there is no file .*none\.csv/],
+    ['test flight-delay', /there is no .*test_\*\.py; write one/],
+    ['deploy flight-dely', /there is no model 'flight-dely'/],
+  ])('`%s` says what is wrong and how to mend it', async (line, message) => {
+    const told = program().parseAsync(line.split(' '), { from: 'user' });
+    await expect(told).rejects.toThrow(message);
+    await expect(told).rejects.toMatchObject({ exitCode: 2 });
+  });
+
   it.each(commands.map((command) => [command.name(), command] as const))(
     '%s has --json and shows two examples of itself',
     (name, command) => {
