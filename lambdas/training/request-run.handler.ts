@@ -24,6 +24,9 @@ export const handler = stepHandler(
   async (event) => {
     const retired = await retirementOf(ledger, retraining.control.model);
     if (retired !== undefined) return { outcome: 'retired' as const, reasons: [retired] };
+    if (event.kind === 'retry' && 'import' in event.input && refusal !== undefined) {
+      return { outcome: 'refused' as const, reasons: [refusal] };
+    }
     if (event.kind === 'import')
       return takeImport(retraining, { definition, refusal }, event.import);
     return takeRequest(retraining, environment.QUIET_PERIOD_SECONDS, event);

@@ -1,4 +1,6 @@
 import type { z } from 'zod';
+import type { ModelImport } from '../../core/registry/declared-lineage.ts';
+import { importJobName } from '../../core/training/import-plan.ts';
 import {
   hearAlarm,
   lookAgain,
@@ -52,6 +54,8 @@ function retry(retraining: RetrainingControl, runId: string, { by, from, input }
   const plan = input['plan'] as { trainingId?: unknown; decision?: unknown } | undefined;
   const trains = typeof plan?.trainingId === 'string' && !('train' in input);
   const jobName = trains ? trainingJobName(model, String(plan.trainingId), runId) : undefined;
+  // An import that was not planned yet is planned with this name, and nothing else sets money aside for it.
+  const file = plan ? undefined : (input['import'] as ModelImport | undefined);
   const request = {
     runId,
     trigger: { kind: 'retry', by } as const,
@@ -61,6 +65,7 @@ function retry(retraining: RetrainingControl, runId: string, { by, from, input }
       from,
     },
   };
+  if (file) return retryWithinBudget(retraining, request, importJobName(model, file, runId));
   const costs = trains && plan.decision === 'train';
   return retryWithinBudget(retraining, request, costs ? jobName : undefined);
 }

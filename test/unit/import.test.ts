@@ -15,6 +15,7 @@ import { evaluateWithoutHoldout } from '../../core/training/evaluation.ts';
 import { malformedImport, planImport, unfitForImport } from '../../core/training/import-plan.ts';
 import { retrainingPolicy } from '../../core/training/retraining-policy.ts';
 import { takeImport } from '../../lambdas/training/request-import.ts';
+import { takeRequest } from '../../lambdas/training/request-run.ts';
 import { anEvaluation } from '../builders/evaluation.ts';
 import { importedVersion } from '../builders/imported-version.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
@@ -91,6 +92,16 @@ describe('a request for an import', () => {
     const second = await takeImport(found.retraining, rules, file);
     expect(second).toEqual({ outcome: 'busy', runId: first.runId, reasons: [] });
     expect((await found.state()).spend.reserved).toHaveLength(1);
+  });
+
+  it('that is done again from before its plan sets the money aside anew', async () => {
+    const found = world();
+    const sofar = { import: file, snapshot: { outcome: 'empty' } };
+    const request = { kind: 'retry', by: 'ada', from: 'PlanImport', input: sofar } as const;
+    const answer = await takeRequest(found.retraining, 0, request);
+    const [reserved] = (await found.state()).spend.reserved;
+    const job = planImport({ ...input, runId: String(answer.runId) }).trainingJobName;
+    expect(reserved).toMatchObject({ runId: answer.runId, trainingJobName: job });
   });
 
   it('waits for room in the budget', async () => {
