@@ -24,14 +24,18 @@ export interface InitResult {
 
 /** What comes next, in order. */
 const nextCommands = ({ model, data }: InitResult): string[] => {
+  const file = /^[\w./-]+$/.test(data) ? data : `'${data}'`;
   const steps: [string, string][] = [
     [`npx slipway test ${model}`, 'its own tests, in seconds'],
     [`npx slipway train ${model} --sample 1000`, 'trains here, without a cloud'],
     ['npx slipway local', 'in another terminal: the cloud of this machine'],
     [`npx slipway deploy ${model}`, 'there, or with --env dev on AWS'],
-    [`npx slipway drop ${model} ${data} --wait`, 'trains, checks and goes live'],
+    [`npx slipway drop ${model} ${file} --wait`, 'trains, checks and goes live'],
     [`npx slipway predict ${model} --example`, 'asks it, and shows how callers do'],
-    [`npx slipway parity ${model} predictions.csv`, "held against the notebook's predictions"],
+    [
+      `npx slipway parity ${model} predictions.csv --data ${file}`,
+      "held against the notebook's predictions",
+    ],
   ];
   return columns([['', ''], ...steps]).slice(1);
 };

@@ -27,12 +27,25 @@ class Choice:
         self.choose()
 
     def reading(self):
-        if self.slices.read is None:
+        if not self.slices.reads:
             raise NotebookError(
                 "no cell reads a table into a name, as df = pd.read_csv('data.csv') does; "
                 "tag the cell that does with slipway:data"
             )
-        self.read, self.frame, self.read_call = self.slices.read
+
+    def settle_reading(self):
+        """The table that the model comes from; the last one, where the notebook reads it more than once."""
+        behind = [fact for fact in self.training if fact in self.slices.reads]
+        if not behind:
+            [fact, *_] = self.slices.reads
+            name, _ = self.slices.reads[fact]
+            raise NotebookError(
+                f"the model {self.model} does not come from the table that cell {fact.statement.cell} reads into {name}; "
+                "tag the cell that reads the data with slipway:data"
+            )
+        self.read = behind[-1]
+        _, self.read_call = self.slices.reads[self.read]
+        self.frames = {name for name, _ in self.slices.reads.values()}
         library = self.module_of(base(self.read_call.func))
         if library in OTHER_TABLES:
             place = self.read.statement

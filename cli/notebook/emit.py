@@ -93,6 +93,10 @@ def zones(instants, parsed, table):
     return lines
 
 
+def separated(module):
+    return f"{module}\n\n\n" if module else "\n"
+
+
 class Writer:
     def __init__(self, plan, table, inputs, container, source):
         self.plan = plan
@@ -114,7 +118,9 @@ class Writer:
         for piece in plan.train_pieces:
             if piece.role is None:
                 continue
-            if piece.role != "rows" or piece.fact not in shared:
+            everywhere = [each for each in (*plan.train_pieces, *plan.predict_pieces) if each.fact is piece.fact]
+            # More than once in each: something of it is learned.
+            if piece.role != "rows" or piece.fact not in shared or len(everywhere) > 2:
                 break
             first.append(piece)
         for count in range(len(first), 0, -1):
@@ -140,7 +146,7 @@ class Writer:
         outputs = made & needed
         self.output = next(iter(outputs), "data")
         learned = needed_by([piece.node for piece in chosen]) & plan.state
-        changes_table = any("data" in piece.fact.changes or plan.frame in piece.fact.changes for piece in chosen)
+        changes_table = any(piece.fact.changes & {"data", *plan.frames} for piece in chosen)
         keeps_label = self.output == "data" and (changes_table or "data" in made)
         return len(outputs - {"data"}) == 0 and keeps_label and not learned
 
@@ -153,7 +159,7 @@ class Writer:
         module, _ = module_text(self.plan, nodes)
         return (
             f'"""Features of the raw columns, lifted from {self.source}: before training and before every answer."""\n\n'
-            f"{module}\n\n\n"
+            f"{separated(module)}"
             "def features(data):\n"
             f'{INDENT}"""A row for each row of data, in the same order."""\n'
             f"{INDENT}data = data.copy()\n"
@@ -180,7 +186,7 @@ class Writer:
         module, _ = module_text(plan, nodes)
         return (
             f'"""Lifted from {self.source} by `slipway init`; what was left out is listed at the end."""\n\n'
-            f"{module}\n\n\n{functions}\n{self.left_out()}"
+            f"{separated(module)}{functions}\n{self.left_out()}"
         ).replace("\n\n\n\n\n", "\n\n\n")
 
     def opening(self, changed):
@@ -190,7 +196,7 @@ class Writer:
 
     def train_function(self, pieces):
         plan = self.plan
-        changed = any(plan.frame in piece.fact.changes and piece.fact is not plan.read for piece in pieces)
+        changed = any(piece.fact.changes & plan.frames and piece.fact not in plan.slices.reads for piece in pieces)
         body = [*self.opening(changed), body_of(plan, pieces), f"return {self.returned()}"]
         return (
             "def train(data, hyperparameters):\n"
@@ -220,12 +226,13 @@ class Writer:
         opening = [f"{plan.model} = fitted"]
         if self.kept():
             opening = [f'{name} = fitted["{name if name != plan.model else "model"}"]' for name in (plan.model, *self.kept())]
-        changed = any(plan.frame in piece.fact.changes for piece in pieces)
+        changed = any(piece.fact.changes & plan.frames and piece.fact not in plan.slices.reads for piece in pieces)
         if plan.prediction:
             answer = ast.unparse(renamed(plan.prediction[1], plan.names))
         else:
-            answer = f"{plan.model}.predict(data)"
-        body = [*opening, *self.opening(changed), body_of(plan, pieces), f"return {answer}"]
+            answer = None
+        last = f"return {answer}" if answer else 'raise NotImplementedError("write what the model answers for these rows")'
+        body = [*opening, *self.opening(changed), body_of(plan, pieces), last]
         return (
             "def predict(fitted, data):\n"
             f'{INDENT}"""One number for each row of data, in the same order."""\n'

@@ -115,14 +115,15 @@ class Finder:
         labelled = [(fact, name) for fact, name, has in everything if has]
         return labelled or [(fact, name) for fact, name, _ in everything]
 
-    def read(self):
-        """The statement that reads the data: (fact, name, call); None where there is none."""
-        tagged = [fact for fact in self.facts if fact.statement.tag == "data"]
-        for fact in (*tagged, *self.facts):
+    def reads(self):
+        """Statements that read a table into a name: fact → (name, call); the tagged ones, where there are some."""
+        found = {}
+        for fact in self.facts:
             call = read_call(fact.node)
-            if call is not None and targets(fact.node):
-                return fact, targets(fact.node)[0], call
-        return None
+            if call is not None and targets(fact.node) and not fact.is_definition:
+                found[fact] = targets(fact.node)[0], call
+        tagged = {fact: read for fact, read in found.items() if fact.statement.tag == "data"}
+        return tagged or found
 
     def written_predictions(self):
         """(fact, expression) of the predictions that go into a file."""
@@ -145,7 +146,23 @@ class Finder:
                     return fact, node
                 if found is None and predicts(node, name):
                     found = fact, node
-        return found
+        return found or self.last_call(name)
+
+    def last_call(self, name):
+        """(fact, name of what it gave) of the last statement that calls a network."""
+        for fact in reversed(self.facts):
+            if fact.is_definition or trains(fact.node) or self.models_of(fact):
+                continue
+            for node in inner(fact.node):
+                if isinstance(node, ast.Assign) and any(called_by(call, name) for call in calls(node.value)):
+                    bound = targets(node)
+                    if len(bound) == 1:
+                        return fact, ast.copy_location(ast.Name(bound[0], ast.Load()), node)
+        return None
+
+
+def called_by(call, name):
+    return isinstance(call.func, ast.Name) and call.func.id == name
 
 
 def predicts(node, name):

@@ -90,12 +90,14 @@ class Pulled:
         elif isinstance(value, ast.Call) and name_of(value) == "dict":
             self.from_call(value, {})
 
-    def from_loop(self, node):
+    def from_loop(self, node, training_functions):
         """Of for epoch in range(20), where the loop trains a network."""
         for loop in inner(node):
             if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Call):
                 continue
-            if not any(method(each) in ("backward", "step") for each in calls(loop)):
+            if not any(
+                method(each) in ("backward", "step") or name_of(each) in training_functions for each in calls(loop)
+            ):
                 continue
             call = loop.iter
             if name_of(call) in ("range", "trange") and len(call.args) == 1:

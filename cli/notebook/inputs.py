@@ -61,10 +61,12 @@ def input_columns(plan, table):
         isinstance(each, ast.Attribute)
         and each.attr in OPAQUE
         and isinstance(each.value, ast.Name)
-        and each.value.id in ("data", plan.frame)
+        and each.value.id in ("data", *plan.frames)
         for node in nodes
         for each in ast.walk(node)
     )
+    if any(keeps_columns(node) for node in nodes):
+        opaque = False
     if opaque or not mentioned:
         left = (dropped or set()) | {label}
         if key not in mentioned:
@@ -73,6 +75,16 @@ def input_columns(plan, table):
     if time in mentioned and not reads_time(nodes, time):
         mentioned.discard(time)
     return [name for name in columns if name in mentioned], True
+
+
+def keeps_columns(node):
+    """Whether a table is cut down to columns that are listed: df = df[['a', 'b']], df = df.loc[…, ['a', 'b']]."""
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Subscript):
+        return False
+    index = node.value.slice
+    listed = index.elts[-1] if isinstance(index, ast.Tuple) and index.elts else index
+    names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+    return isinstance(listed, ast.List) and base(node.value) in names
 
 
 def reads_time(nodes, time):

@@ -84,6 +84,10 @@ def lift(text, name, table):
     why = why_container(plan, table, inputs, modules, library)
     plan.train_constructor = constructor_of(plan)
     leave_out_the_rest(plan, program)
+    if plan.prediction is None and why is not None:
+        program.notes.append(
+            f"The notebook never asks {plan.model} for a prediction: write predict() in train.py."
+        )
     writer = Writer(plan, table, inputs, why is not None, name)
     train, features = writer.train_py(), writer.features_py()
     used = {

@@ -12,6 +12,7 @@ from names import free
 from rewrite import (
     Statistics,
     asking,
+    kept_columns,
     dummies_of,
     forgiving,
     renamed,
@@ -82,11 +83,7 @@ class Plan(Choice):
         for fact in [*seeds]:
             seeds += self.slices.backward(facts.index(fact) - 1, self.slices.needs(fact))[0]
         self.training = [fact for fact in facts if fact in self.training or fact in seeds]
-        if self.read not in self.training:
-            raise NotebookError(
-                f"the model {self.model} does not come from the table that cell {self.read.statement.cell} reads "
-                f"into {self.frame}; tag the cell that reads the data with slipway:data"
-            )
+        self.settle_reading()
         if self.prediction:
             self.predicting, self.state = self.slices.predicting(
                 *self.prediction, self.model, self.of_training
@@ -121,8 +118,8 @@ class Plan(Choice):
             return name
 
         names = {name: whole(name) for name in sources}
-        names = {name: "data" if of == self.frame else of for name, of in names.items()}
-        names[self.frame] = "data"
+        names = {name: "data" if of in self.frames else of for name, of in names.items()}
+        names.update({name: "data" for name in self.frames})
         bound = {name for fact in self.slices.facts for name in fact.binds}
         for name in {*names.values()}:
             if name.startswith(WHOLE):
@@ -172,8 +169,8 @@ class Plan(Choice):
         if role == "split":
             return
         node = fact.node
-        if fact is self.read:
-            node = without_reading(node, self.read_call)
+        if fact in self.slices.reads:
+            node = without_reading(node, self.slices.reads[fact][1])
             if node is None:
                 return
         reordering = [
@@ -191,7 +188,7 @@ class Plan(Choice):
             self.program.leave_out(fact.statement.place, "makes the label, which the data have as it is")
             return
         self.warn(fact, role)
-        in_training = fact in self.training
+        in_training = fact in self.training and role != "test"
         in_predicting = fact in self.predicting
         if in_training:
             node = self.cleaned(fact, node)
@@ -200,7 +197,12 @@ class Plan(Choice):
         if in_training:
             self.train_pieces.append(Piece(fact, node, role))
         if in_predicting:
-            self.predict_pieces.append(Piece(fact, asking(node) if fitted_encoders(node) else node, role))
+            asked = asking(node) if fitted_encoders(node) else node
+            columns = self.slices.splits.filters.get(fact)
+            if columns is not None:
+                # A caller's rows stay, with the columns that are kept.
+                asked = kept_columns(node, columns)
+            self.predict_pieces.append(Piece(fact, asked, role))
         columns = dummies_of(node) if in_training and in_predicting else None
         if columns:
             self.remember_columns(fact, columns)
@@ -246,7 +248,7 @@ class Plan(Choice):
 
     def learned(self, fact, node):
         """Statistics of all rows are learned in training and looked up when one row is asked for."""
-        statistics = Statistics({self.frame, *fact.uses}, self.label)
+        statistics = Statistics({*self.frames, *fact.uses}, self.label)
         replaced = statistics.visit(copy.deepcopy(node))
         if not statistics.found:
             return node

@@ -11,7 +11,8 @@ PLOTTING = frozenset(
 )
 LOOKING = frozenset(
     "head tail describe info plot hist boxplot value_counts sample corr nunique show score "
-    "isnull isna savefig to_string items memory_usage set_option set_printoptions filterwarnings".split()
+    "isnull isna savefig to_string items memory_usage set_option set_printoptions filterwarnings "
+    "predict predict_proba transform get_params".split()
 )
 
 

@@ -82,7 +82,7 @@ def pull_from_pieces(plan, constants):
             boosts = method(call) == "train" and base(call.func.value) in plan.slices.finder.boosters
             if boosts or name_of(call) in OPTIMISERS:
                 plan.pulled.from_call(call, constants)
-        plan.pulled.from_loop(node)
+        plan.pulled.from_loop(node, plan.slices.finder.training_functions)
 
 
 def pull_constants(plan, constants):

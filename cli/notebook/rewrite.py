@@ -96,7 +96,8 @@ class WithoutNames(ast.NodeTransformer):
         kept = []
         for statement in statements:
             inner = self.visit(copy.deepcopy(statement))
-            if self.uses(inner) and not isinstance(inner, (ast.For, ast.While)):
+            empty = isinstance(inner, ast.With) and all(isinstance(each, ast.Pass) for each in inner.body)
+            if empty or (self.uses(inner) and not isinstance(inner, (ast.For, ast.While))):
                 self.lines.append((statement.lineno, ast.unparse(statement).split("\n")[0]))
                 self.names |= {
                     each.id
@@ -182,6 +183,14 @@ def asking(node):
     if any(method(call) == "fit_transform" for call in calls(node)):
         return ast.fix_missing_locations(Asking().visit(copy.deepcopy(node)))
     return node
+
+
+def kept_columns(node, columns):
+    """df = df.loc[mask, columns] without the mask, of the columns that there are."""
+    name = ast.unparse(node.targets[0])
+    listed = ast.unparse(columns)
+    kept = ast.parse(f"{name} = {name}[[column for column in {listed} if column in {name}]]").body[0]
+    return ast.fix_missing_locations(ast.copy_location(kept, node))
 
 
 CLASSIFIERS = re.compile(r"(Classifier|LogisticRegression|LogisticRegressionCV|NB|SVC|DiscriminantAnalysis)$")

@@ -24,8 +24,11 @@ class Slices:
         self.facts = program.facts
         self.closure = self.closed()
         self.finder = Finder(program)
+        for fact in self.facts:
+            # An optimiser changes a network that the statement only asks.
+            fact.changes |= {name for name, _ in self.finder.models_of(fact)}
         self.splits = Splits(program)
-        self.read = self.finder.read()
+        self.reads = self.finder.reads()
         self.roles = {}
         self.names = {}
         self.removed = []
@@ -49,12 +52,11 @@ class Slices:
 
     def assign_roles(self):
         """In the order of the program: what is made of the table is about its rows, and so on."""
-        read = self.read[0] if self.read else None
         for fact in self.facts:
             if fact.is_import or fact.is_definition:
                 self.roles[fact] = None
                 continue
-            if fact is read:
+            if fact in self.reads:
                 role = "rows"
             elif fact in self.splits.sides:
                 for name, _, side in self.splits.sides[fact]:
@@ -70,6 +72,9 @@ class Slices:
             self.roles[fact] = role
             if fact.display:
                 continue
+            if role is None:
+                for name in fact.binds:
+                    self.names.pop(name, None)
             for name in fact.changes:
                 if role == "both":
                     self.names.setdefault(name, "both")
@@ -77,8 +82,10 @@ class Slices:
                     self.names[name] = role
 
     def role_of(self, fact):
-        used = {self.names.get(name) for name in self.needs(fact) | fact.changes}
-        changed = {self.names.get(name) for name in fact.changes}
+        # A name that is bound anew is no longer what it was.
+        anew = fact.binds - fact.uses if isinstance(fact.node, ast.Assign) else set()
+        changed = {self.names.get(name) for name in fact.changes - anew}
+        used = changed | {self.names.get(name) for name in self.needs(fact)}
         if {"train", "test"} <= changed or ("both" in used and "both" in changed):
             return "both"
         if "test" in used:
@@ -126,9 +133,8 @@ class Slices:
                 continue
             if isinstance(fact.node, (ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom)) or fact.is_definition:
                 needed -= fact.binds
-            needed |= self.needs(fact)
-            if fact is (self.read and self.read[0]):
-                needed -= fact.binds
+            # What it takes to read the table is the platform's.
+            needed |= set() if fact in self.reads else self.needs(fact)
         return kept[::-1], needed
 
     def training(self, model, end):
@@ -147,14 +153,18 @@ class Slices:
         needed = needed.union(*(self.closure.get(name, ()) for name in needed)) - {model}
         state = {model} if model in immediate | late else set()
         kept = []
-        for index in range(end, -1, -1):
+        # What the expression stands in is done with it; what a name stands for is not yet.
+        start = end if isinstance(expression, ast.Name) else end - 1
+        for index in range(start, -1, -1):
             each = self.facts[index]
             hit = each.changes & needed
-            if each.display or not hit or each in self.splits.filters:
+            if each.display or not hit:
+                continue
+            if each in self.splits.filters and self.splits.filters[each] is None:
                 continue
             if any(method(call) in ("seed", "manual_seed") for call in calls(each.node)):
                 continue
-            role = self.roles[each]
+            role = "rows" if each in self.splits.filters else self.roles[each]
             encoders = fitted_encoders(each.node)
             if encoders and role == "rows":
                 # Fitted in training, and from then on the same for every row.
@@ -177,7 +187,7 @@ class Slices:
                         needed.discard(name)
                         needed.add(source)
                 continue
-            if each is (self.read and self.read[0]):
+            if each in self.reads:
                 needed -= each.binds
                 continue
             if isinstance(each.node, (ast.Assign, ast.Import, ast.ImportFrom)) or each.is_definition:

@@ -54,7 +54,7 @@ class Splits:
 
     Attributes:
         sides: fact → list of (name, name of what it is a part of, 'train' or 'test')
-        filters: facts that leave rows out for good
+        filters: facts that leave rows out for good → the columns that they keep; None where it is all of them
     """
 
     def __init__(self, program):
@@ -74,7 +74,7 @@ class Splits:
         if sides:
             self.sides[fact] = sides
         elif self.leaves_rows_out(fact.node):
-            self.filters[fact] = True
+            self.filters[fact] = columns_beside(fact.node)
 
     def parted_at_random(self, fact):
         if not isinstance(fact.node, ast.Assign) or not isinstance(fact.node.value, ast.Call):
@@ -150,6 +150,16 @@ class Splits:
                 if not by_columns and base(call.func.value):
                     return True
         return False
+
+
+def columns_beside(node):
+    """The list in df = df.loc[mask, [columns]]."""
+    for _, value in pairs(node):
+        value = without_trailing(value)
+        if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Tuple):
+            listed = value.slice.elts[1]
+            return listed if isinstance(listed, ast.List) else None
+    return None
 
 
 def is_columns(call):

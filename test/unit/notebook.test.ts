@@ -254,6 +254,43 @@ describe('a notebook', () => {
     expect(lifted.inputs).toEqual(['plan', 'age', 'spend']);
   });
 
+  it('takes the table that the model comes from, where it is read more than once, and its chosen columns', async () => {
+    const lifted = await lift([
+      imports,
+      `${read}\ndf.head()`,
+      'first = LogisticRegression()\nfirst.predict_proba',
+      'df = pd.read_csv("again.csv")\ndf = df.loc[df.plan.notna(), ["churned", "age", "spend"]]',
+      'X = df.drop("churned", axis="columns")\nmodel = LogisticRegression().fit(X, df.churned)\nmodel.predict(X)',
+    ]);
+    expect(lifted.inputs).toEqual(['plan', 'age', 'spend']);
+    expect(lifted.trainPy).toContain('data.loc[data.plan.notna()');
+    expect(lifted.trainPy.split('# Left out')[0]).not.toContain('read_csv');
+  });
+
+  it('lifts a network with its loader, scaler and loop, without the loss on the rows held out', async () => {
+    const lifted = await lift([
+      `${imports}\nimport torch\nfrom torch import nn\nfrom sklearn.preprocessing import StandardScaler`,
+      `${read}\ndf = pd.get_dummies(df, columns=["plan"])\nX = df.drop(columns=["churned", "id", "at"]).values`,
+      'X_tr, X_te, y_tr, y_te = train_test_split(X, df["churned"].values)',
+      'scaler = StandardScaler()\nX_tr = scaler.fit_transform(X_tr)\nX_te = scaler.transform(X_te)',
+      'net = nn.Linear(X_tr.shape[1], 1)\nadam = torch.optim.Adam(net.parameters(), lr=0.01)\nloss_of = nn.BCEWithLogitsLoss()',
+      'def epoch_of(net, rows, labels):\n    adam.zero_grad()\n    loss = loss_of(net(rows), labels)\n    loss.backward()\n    adam.step()\n    return loss.item()',
+      'for epoch in range(15):\n    loss = epoch_of(net, torch.tensor(X_tr), torch.tensor(y_tr))\n    with torch.no_grad():\n        seen = loss_of(net(torch.tensor(X_te)), torch.tensor(y_te))\n    print(loss, seen)',
+      'with torch.no_grad():\n    p = torch.sigmoid(net(torch.tensor(X_te))).numpy()',
+    ]);
+    const [training = '', predicting = ''] = lifted.trainPy.split('def predict');
+    expect(lifted).toMatchObject({ library: 'torch', hyperparameters: { lr: 0.01, epochs: 15 } });
+    expect(training).not.toMatch(/scaler\.transform|seen|no_grad/);
+    expect(training).toContain(
+      'return {"model": net, "columns_of_df": columns_of_df, "scaler": scaler}',
+    );
+    expect(predicting).toContain('data.reindex(columns=columns_of_df');
+    expect(predicting).toContain('scaler.transform(X)');
+    expect(predicting).toMatch(
+      /torch\.sigmoid\(net\(torch\.tensor\(X\)\)\)\.numpy\(\)\n\s+return p/,
+    );
+  });
+
   it('lifts the model whose predictions it writes, among several', async () => {
     const lifted = await lift([
       imports,
