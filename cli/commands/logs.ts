@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { isUserFailure } from '../../core/training/user-failure.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import type { Deployment } from '../deployment.ts';
 import { enteredStates, failureOf, secondsPerState } from '../execution-history.ts';
@@ -47,14 +48,15 @@ function describe(collected: Collected): string[] {
       'Steps',
       steps.map(({ step, seconds }) => `${step.padEnd(20)} ${seconds.toFixed(1)} s`),
     ),
-    ...(failure
+    // Of the user's own code the reasons above say it already.
+    ...(failure && !isUserFailure(run.reasons)
       ? section(
           `${failure.step ?? 'The run'} failed: ${failure.error}`,
           readableCause(failure.cause),
         )
       : []),
     ...section('Log of the function', functionLog),
-    ...section(job, training?.failureReason?.split('\n') ?? []),
+    ...section(job, isUserFailure(run.reasons) ? [] : (training?.failureReason?.split('\n') ?? [])),
     ...section('Log of the trainer', trainerLog),
     ...section('Log of the container', containerLog),
   ];

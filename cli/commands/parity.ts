@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { LeftOut } from '../../core/inference/match-rows.ts';
 import { ModelKind } from '../../core/inference/parity-tolerance.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { exitCodes } from '../command-error.ts';
@@ -27,6 +28,15 @@ function kindOf(text: string): ModelKind {
   if (kind.success) return kind.data;
   throw new InvalidArgumentError(`it is one of ${ModelKind.options.join(', ')}`);
 }
+
+const keysAtMost = 100;
+
+/** The data may have a million rows that the notebook did not predict. */
+const told = ({ repeated, rowsWithoutKey, unmatched }: LeftOut) => ({
+  ...{ repeated: repeated.length, unmatched: unmatched.length, rowsWithoutKey },
+  repeatedKeys: repeated.slice(0, keysAtMost),
+  unmatchedKeys: unmatched.slice(0, keysAtMost),
+});
 
 const notes = `
 The file has a row per prediction: a key, and what the notebook predicted (for a classification the
@@ -72,7 +82,9 @@ export const parityCommand = (): Command =>
             metric: comparison.metric,
             worst: comparison.worst,
             refused,
-            join: notebook.join ?? null,
+            join: notebook.join
+              ? { predictions: told(notebook.join.predictions), data: told(notebook.join.data) }
+              : null,
           },
           describeParity(found),
         );

@@ -8,6 +8,8 @@ const shownKeys = 5;
 const named = (keys: readonly string[]): string =>
   `${keys.slice(0, shownKeys).join(', ')}${keys.length > shownKeys ? ', …' : ''}`;
 const count = (n: number): string => n.toLocaleString('en-US');
+/** All that 32 bits hold. */
+const answer = (value: number): string => String(Number(value.toPrecision(9)));
 const number = (value: number): string => String(Number(value.toPrecision(6)));
 
 function leftOutLines({ repeated, rowsWithoutKey, unmatched }: LeftOut, file: string): string[] {
@@ -49,9 +51,13 @@ function measured({ check, comparison, metricName }: FoundParity): string[] {
   const where = answeredBy === 'endpoint' ? 'by the endpoint' : 'on this machine, by its artifacts';
   return [
     `  rows       ${count(rows.compared)} compared, answered ${where}`,
-    `  largest |Δ| ${number(check.maximumDifference)}, relative ${number(check.maximumRelativeDifference)}`,
+    `  largest    |Δ| ${number(check.maximumDifference)}, relative ${number(check.maximumRelativeDifference)}`,
     `  tolerance  ${toleranceText(kind)} (${kind})`,
-    ...(flips === null ? [] : [`  flips      ${count(flips)} labels at threshold ${threshold}`]),
+    ...(flips === null
+      ? []
+      : [
+          `  flips      ${count(flips)} of ${count(rows.compared)} labels at threshold ${threshold}`,
+        ]),
     ...(comparison.metric
       ? [
           `  ${metricName.padEnd(10)} ${number(comparison.metric.expected)} in the notebook, ${number(comparison.metric.actual)} by version ${version}`,
@@ -68,8 +74,8 @@ function worst({ check, comparison, notebook }: FoundParity): string[] {
       [`  ${notebook.key ?? 'row'}`, 'notebook', `version ${check.version}`, 'difference'],
       ...comparison.worst.map((row) => [
         `  ${row.key}`,
-        String(row.expected),
-        String(row.actual),
+        answer(row.expected),
+        answer(row.actual),
         number(row.difference),
       ]),
     ]),
