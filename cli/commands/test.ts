@@ -15,9 +15,9 @@ export const testCommand = (): Command =>
     const folder = await modelFolderOf(model);
     const environment = await testEnvironmentOf(folder);
     const result = await runTests(folder, { environment, pytest, json });
-    const { tests, failed, skipped } = result;
+    const { passed, failed, skipped } = result;
     terminal.result(result, [
-      `${model}: ${tests - failed - skipped} passed, ${failed} failed, ${skipped} skipped in ${seconds(result.seconds * 1_000)}`,
+      `${model}: ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds(result.seconds * 1_000)}`,
     ]);
     process.exitCode = result.exitCode;
   });

@@ -4,7 +4,9 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { ModelFolder } from '../../config/models.ts';
+import { parseDocument } from '../../core/parse-document.ts';
 import { usageError } from '../command-error.ts';
 import { trainerCode } from './run-trainer.ts';
 import { writeChannels } from './sample-rows.ts';
@@ -13,7 +15,8 @@ export interface TestResult {
   readonly model: string;
   /** pytest's: 0 passed, 1 some failed, 5 there was none. */
   readonly exitCode: number;
-  readonly tests: number;
+  readonly passed: number;
+  /** Errors before or after a test too. */
   readonly failed: number;
   readonly skipped: number;
   readonly seconds: number;
@@ -50,15 +53,19 @@ async function writeContext(folder: ModelFolder, base: string): Promise<string> 
   return file;
 }
 
-/** Counts in a JUnit report's first element with them. */
-function countsIn(report: string): Pick<TestResult, 'tests' | 'failed' | 'skipped'> {
-  const text = existsSync(report) ? readFileSync(report, 'utf8') : '';
-  const count = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(text)?.[1] ?? 0);
-  return {
-    tests: count('tests'),
-    failed: count('failures') + count('errors'),
-    skipped: count('skipped'),
-  };
+const Counts = z.object({
+  passed: z.int(),
+  failed: z.int(),
+  error: z.int(),
+  skipped: z.int(),
+});
+
+/** What slipway_pytest.py left; nothing where pytest did not come to its end. */
+function countsIn(report: string): Pick<TestResult, 'passed' | 'failed' | 'skipped'> {
+  if (!existsSync(report)) return { passed: 0, failed: 0, skipped: 0 };
+  const document = JSON.parse(readFileSync(report, 'utf8'));
+  const { passed, failed, error, skipped } = parseDocument(Counts, document, report);
+  return { passed, failed: failed + error, skipped };
 }
 
 function runPytest(
@@ -93,17 +100,18 @@ export async function runTests(
   const base = await mkdtemp(join(tmpdir(), 'slipway-test-'));
   try {
     const startedAt = performance.now();
-    const report = join(base, 'report.xml');
+    const report = join(base, 'report.json');
     const env = {
       ...process.env,
       PATH: `${join(environment, 'bin')}:${process.env['PATH']}`,
       PYTHONPATH: [trainerCode, folder.folder].join(':'),
       PYTHONDONTWRITEBYTECODE: '1',
       PYTHONHASHSEED: '0',
+      SLIPWAY_TEST_REPORT: report,
       SLIPWAY_TEST_CONTEXT: await writeContext(folder, base),
     };
     const plugins = ['-p', 'slipway_pytest', '-p', 'no:cacheprovider'];
-    const args = ['-m', 'pytest', ...plugins, '--rootdir', folder.folder, '--junitxml', report];
+    const args = ['-m', 'pytest', ...plugins, '--rootdir', folder.folder];
     const place = { cwd: folder.folder, toStandardError: json };
     const python = join(environment, 'bin', 'python');
     const exitCode = await runPytest(python, [...args, tests, ...pytest], env, place);

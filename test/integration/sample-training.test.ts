@@ -177,9 +177,9 @@ def test_the_features_equal_the_declared_ones(raw, declared):
 
   it('hold pandas code against the declared features that the platform computes', async () => {
     const files = { 'features.py': features, 'tests/test_features.py': equal };
-    expect(await run(files, declared)).toMatchObject({ exitCode: 0, tests: 1, failed: 0 });
+    expect(await run(files, declared)).toMatchObject({ exitCode: 0, passed: 1, failed: 0 });
     const skewed = { ...files, 'features.py': features.replace('log1p', 'log') };
-    expect(await run(skewed, declared)).toMatchObject({ exitCode: 1, tests: 1, failed: 1 });
+    expect(await run(skewed, declared)).toMatchObject({ exitCode: 1, passed: 0, failed: 1 });
   });
 
   it('are given the rows, the hyperparameters and what train() makes of them', async () => {
@@ -199,7 +199,7 @@ def test_nothing_is_declared(declared):
 `;
     const files = { 'train.py': pipeline, 'tests/test_model.py': test };
     for (const changes of [rawColumns, inContainer]) {
-      expect(await run(files, changes)).toMatchObject({ exitCode: 0, tests: 2, skipped: 1 });
+      expect(await run(files, changes)).toMatchObject({ exitCode: 0, passed: 1, skipped: 1 });
     }
   });
 

@@ -19,6 +19,16 @@ from slipway_trainer.specification import read_specification
 NO_SAMPLE = "there is no tests/sample.csv: put some rows with a header there, the label included"
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Says how many tests there were, for the command that ran them."""
+    report = os.environ.get("SLIPWAY_TEST_REPORT")
+    if report is None:
+        return
+    stats = session.config.pluginmanager.get_plugin("terminalreporter").stats
+    counts = {kind: len(stats.get(kind, ())) for kind in ("passed", "failed", "error", "skipped")}
+    Path(report).write_text(json.dumps(counts), encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def _context() -> dict:
     return json.loads(Path(os.environ["SLIPWAY_TEST_CONTEXT"]).read_text(encoding="utf-8"))
