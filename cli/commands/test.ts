@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { plainCommand } from '../command.ts';
 import { modelFolderOf, testEnvironmentOf } from '../model-python.ts';
-import { runTests } from '../sample/run-tests.ts';
+import { runTests, testsIn } from '../sample/run-tests.ts';
 import { processTerminal, seconds } from '../terminal.ts';
 
 export const testCommand = (): Command =>
@@ -13,6 +13,8 @@ export const testCommand = (): Command =>
   }).action(async (model: string, pytest: string[], { json }: { json: boolean }) => {
     const terminal = processTerminal(json);
     const folder = await modelFolderOf(model);
+    // Said before minutes go into an environment.
+    testsIn(folder);
     const environment = await testEnvironmentOf(folder);
     const result = await runTests(folder, { environment, pytest, json });
     const { passed, failed, skipped } = result;

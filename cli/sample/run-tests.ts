@@ -82,6 +82,15 @@ function runPytest(
   });
 }
 
+/** The folder of a model's own tests. @throws CommandError where there are none */
+export function testsIn({ folder }: Pick<ModelFolder, 'folder'>): string {
+  const tests = join(folder, 'tests');
+  if (globSync('**/test_*.py', { cwd: tests }).length > 0) return tests;
+  throw usageError(
+    `there is no ${join(tests, 'test_*.py')}; write one, as in \`def test_it_predicts(data, predict): …\``,
+  );
+}
+
 /**
  * Runs pytest on models/<name>/tests.
  * @throws CommandError where there are no tests, or the sample is not of the model's columns
@@ -91,12 +100,7 @@ export async function runTests(
   { environment, pytest, json }: RunTestsRequest,
 ): Promise<TestResult> {
   const { name: model } = folder.definition;
-  const tests = join(folder.folder, 'tests');
-  if (globSync('**/test_*.py', { cwd: tests }).length === 0) {
-    throw usageError(
-      `there is no ${join(tests, 'test_*.py')}; write one, as in \`def test_it_predicts(data, predict): …\``,
-    );
-  }
+  const tests = testsIn(folder);
   const base = await mkdtemp(join(tmpdir(), 'slipway-test-'));
   try {
     const startedAt = performance.now();
