@@ -169,7 +169,11 @@ export function columnsPrediction(
 ): number {
   const sum = columns.reduce((total, column) => {
     const value = row[column.name] ?? null;
-    if ('points' in column) return total + (column.points[String(value ?? '')] ?? column.others);
+    if ('points' in column) {
+      // A value may be called as a property that every object has: toString, constructor.
+      const points = new Map(Object.entries(column.points));
+      return total + (points.get(String(value ?? '')) ?? column.others);
+    }
     return total + (value === null ? 0 : Number(value) * column.weight);
   }, bias);
   return 1 / (1 + Math.exp(-sum));
