@@ -123,8 +123,8 @@ describe('a model that a container answers', () => {
     await laptop.json('retire', notesModel, '--reason', 'a test');
     expect(await endpoints()).toEqual([]);
     expect((await predict('snow')).status).toBe(404);
-    await laptop.json('approve', notesModel, '2');
-    expect((await versionIs(2)).predictions).toHaveLength(1);
+    await laptop.json('approve', notesModel, '1');
+    expect((await versionIs(1)).predictions).toHaveLength(1);
     expect(await endpoints()).toHaveLength(1);
   });
 });
