@@ -17,24 +17,28 @@ from joblib.numpy_pickle_utils import _validate_fileobject_and_memmap
 
 from slipway_trainer.errors import TrainingInputError
 
-LIBRARIES = (
-    "sklearn", "numpy", "scipy", "pandas", "xgboost", "lightgbm", "catboost", "_catboost", "torch", "imblearn",
-    "category_encoders",
+# Where the classes are defined that a fitted estimator is made of. Not whole libraries: pandas evaluates
+# expressions, SciPy's distributions and PyTorch's graphs write code and run it, NumPy's memmap opens files.
+HOMES = (
+    "sklearn", "imblearn", "category_encoders", "numpy.random", "numpy.dtypes", "numpy.ma", "scipy.sparse", "scipy.interpolate",
+    "scipy.spatial", "pandas.core.frame", "pandas.core.series", "pandas.core.indexes", "pandas.core.internals",
+    "pandas.core.arrays", "pandas.core.dtypes.dtypes", "pandas._libs.internals", "pandas._libs.tslibs",
+    "xgboost.core.Booster", "xgboost.sklearn", "lightgbm.basic.Booster", "lightgbm.sklearn", "catboost.core", "_catboost",
 )  # fmt: skip
 
-# Parts of those libraries whose classes open files, start processes or load code when they are made.
-HARMFUL_PARTS = frozenset(
-    "io datasets testing tests externals distributed multiprocessing hub package utils_io _datasource _npyio_impl npyio "
-    "memmap f2py distutils jit cpp_extension _inductor _dynamo dask spark callback".split()
-)
+# Parts of scikit-learn and its kin that open files or start processes.
+HARMFUL_PARTS = frozenset("datasets _testing testing tests externals parallel _parallel fixes".split())
 
 # What builds an object from plain data, by the names that libraries have given it over the years.
 BUILDERS = (
     "numpy._core.multiarray._reconstruct", "numpy.core.multiarray._reconstruct",
     "numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar",
     "numpy._core.numeric._frombuffer", "numpy.core.numeric._frombuffer",
-    "numpy.random._pickle.__randomstate_ctor", "numpy.random._pickle.__generator_ctor",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "numpy.ma.core._mareconstruct", "numpy.random._pickle.__randomstate_ctor", "numpy.random._pickle.__generator_ctor",
     "numpy.random._pickle.__bit_generator_ctor",
+    "pandas._libs.tslibs.timestamps._unpickle_timestamp", "pandas._libs.tslibs.timedeltas._timedelta_unpickle",
+    "pandas._libs.tslibs.nattype._nat_unpickle", "pytz._UTC", "pytz._p", "zoneinfo.ZoneInfo._unpickle",
     "pandas._libs.internals._unpickle_block", "pandas.core.indexes.base._new_Index",
     "pandas._libs.arrays.__pyx_unpickle_NDArrayBacked",
     "sklearn.metrics._dist_metrics.newObj", "sklearn.neighbors._ball_tree.newObj", "sklearn.neighbors._kd_tree.newObj",
@@ -165,25 +169,34 @@ def _judged(module: str, name: str, own_modules: Collection[str]) -> object:
     if full in BUILDERS or full in PLAIN_CLASSES:
         return _resolved(module, name)
     top = module.split(".")[0]
-    if top in LIBRARIES or module in own_modules:
+    if top in {home.split(".")[0] for home in HOMES} or module in own_modules:
         found = _resolved(module, name)
-        home = getattr(found, "__module__", "") or ""
-        # Where a class is defined counts, not through which module it is named.
-        known = home in own_modules or home.split(".")[0] in LIBRARIES
-        harmful = HARMFUL_PARTS & {*module.split("."), *home.split("."), *name.split(".")}
-        # Cython's classes are built by functions of this name from plain data.
-        is_builder = name.startswith("__pyx_unpickle_") and top in LIBRARIES
-        if is_builder or (isinstance(found, type) and known and not harmful):
+        if _is_known_class(found, own_modules) or isinstance(found, np.ufunc):
             return found
-        if isinstance(found, np.ufunc):
+        # Cython's classes are built by functions of this name from plain data.
+        if name.startswith("__pyx_unpickle_") and not HARMFUL_PARTS & set(module.split(".")):
             return found
     raise RefusedGlobal(
-        f"the file names {full}, and loading it would call that: only classes of {', '.join(LIBRARIES[:9])} and of the "
-        "model's own train.py are. " + _fix(module, full)
+        f"the file names {full}, and loading it would call that: only estimators of scikit-learn, XGBoost, LightGBM "
+        "and CatBoost, what they are made of, and classes of the model's own train.py are. " + _fix(module, full)
     )
 
 
+def _is_known_class(found: object, own_modules: Collection[str]) -> bool:
+    """Where a class is defined counts, not through which module it is named."""
+    if not isinstance(found, type):
+        return False
+    if found in (np.ndarray, np.dtype) or issubclass(found, np.generic):
+        return True
+    home = found.__module__ or ""
+    full = f"{home}.{found.__qualname__}."
+    known = any(full.startswith(f"{each}.") for each in HOMES)
+    return home in own_modules or (known and not HARMFUL_PARTS & set(full.split(".")))
+
+
 def _fix(module: str, full: str) -> str:
+    if module.split(".")[0] == "torch":
+        return "Save a network with torch.jit.script(model).save('model.pt')."
     if module == "__main__":
         return f"{full} was defined in a notebook: put it into train.py, import it from there and save the model again."
     return "Save the fitted estimator alone, or as ONNX; where the file comes from somebody else, do not load it anywhere."

@@ -6,8 +6,10 @@ import os
 import pickle
 import re
 import sys
+import warnings
 from pathlib import Path
 
+import catboost
 import joblib
 import lightgbm
 import numpy as np
@@ -15,13 +17,24 @@ import pandas as pd
 import torch
 import xgboost
 from onnx import TensorProto, helper
+from pandas.core.computation.expr import Expr
 from python_job import COLUMNS, SOURCE, PythonCase, answered, made_frame
+from scipy.stats import rv_continuous
 from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_files
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import (
+    GradientBoostingClassifier, HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier,
+)  # fmt: skip
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PowerTransformer, SplineTransformer, StandardScaler
+from sklearn.svm import SVC
 
 sys.path.insert(0, str(SOURCE))
 
@@ -88,6 +101,12 @@ class ImportTest(PythonCase):
             "builtins.__import__": Harm(__import__, "os"),
             "numpy.memmap": Harm(np.memmap, str(self.marker), "uint8", "w+", 0, (1,)),
             "pandas.io.pickle.read_pickle": Harm(pd.read_pickle, "x"),
+            "pandas.core.computation.expr.Expr": Harm(Expr, "@pd.io.common.os.system('true')"),
+            "pandas.io.pytables.HDFStore": Harm(pd.HDFStore, str(self.marker), "w"),
+            "scipy.stats._distn_infrastructure.rv_continuous": Harm(rv_continuous),
+            "torch.fx.graph_module.GraphModule": Harm(torch.fx.GraphModule, {}, None),
+            "sklearn.datasets._base.load_files": Harm(load_files, "/"),
+            "xgboost.core.DMatrix": Harm(xgboost.DMatrix, str(self.marker)),
             "joblib.numpy_pickle.load": Harm(joblib.load, "x"),
         }
         for name, harm in harms.items():
@@ -121,6 +140,27 @@ class ImportTest(PythonCase):
                 with self.assertRaises(TrainingInputError):
                     load(path)
         self.fails(self.take("m.pkl", b"c__main__\nMyModel\n(tR.", COLUMNS), "__main__.MyModel", "put it into train.py")
+
+    def test_estimators_of_every_library_are_taken(self) -> None:
+        data, label = self.rows[["age", "visits"]].fillna(0), self.rows["left"].astype(int)
+        models = [
+            RandomForestClassifier(5), HistGradientBoostingClassifier(max_iter=5), GradientBoostingClassifier(n_estimators=5),
+            KNeighborsClassifier(), SVC(), MLPClassifier(max_iter=5), CalibratedClassifierCV(LogisticRegression()),
+            GridSearchCV(LogisticRegression(), {"C": [1, 2]}), make_pipeline(PowerTransformer(), SplineTransformer(), SGDClassifier()),
+            xgboost.XGBClassifier(n_estimators=3), lightgbm.LGBMClassifier(n_estimators=3, verbose=-1),
+            catboost.CatBoostClassifier(iterations=3, verbose=0, allow_writing_files=False), IsolationForest(n_estimators=5),
+        ]  # fmt: skip
+        for model in models:
+            for dump in (pickle.dump, joblib.dump):
+                with self.subTest(f"{type(model).__name__} {dump.__module__}"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    model.fit(data, label)
+                    path = self.job.base / "m"
+                    with open(path, "wb") as file:
+                        dump({"model": model, "table": data, "when": pd.Timestamp("2024-01-01", tz="UTC")}, file)
+                    loaded = load(path)
+                    np.testing.assert_array_equal(loaded["model"].predict(data), model.predict(data))
+                    pd.testing.assert_frame_equal(loaded["table"], data)
 
     def test_a_class_of_the_models_own_program_is_taken(self) -> None:
         source = "class Rule:\n    pass\n\ndef predict(fitted, data):\n    return (data['visits'] / 40 + fitted.more).tolist()\n"
