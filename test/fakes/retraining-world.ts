@@ -201,7 +201,8 @@ export class RetrainingWorld {
     if (progress === 'quiet') {
       if (await awaitQuiet(this.retraining.control, runId)) {
         const isRetry = this.executions.started.get(runId)?.['from'] === 'Train';
-        if (isRetry) this.train(runId, String(this.executions.started.get(runId)?.['trainingId']));
+        if (isRetry)
+          await this.train(runId, String(this.executions.started.get(runId)?.['trainingId']));
         this.progress.set(runId, isRetry ? 'training' : 'settled');
       }
     } else if (progress === 'settled') {
@@ -229,15 +230,18 @@ export class RetrainingWorld {
       isKnown,
     });
     if (decision !== 'train') return this.finish(runId, decision);
-    this.train(runId, trainingId);
+    await this.train(runId, trainingId);
     this.progress.set(runId, 'training');
   }
 
-  private train(runId: string, trainingId: string): void {
+  private async train(runId: string, trainingId: string): Promise<void> {
     const rows = Number(/\d+/.exec(trainingId)?.[0]);
     const startedAt = this.now();
     const began = this.happened;
-    this.trainings.push({ runId, trainingId, rows, startedAt, began, month: this.month() });
+    // A month may end between the money that is set aside and the training: it is that month's money.
+    const { reserved } = (await this.state()).spend;
+    const month = reserved.find((other) => other.runId === runId)?.month ?? this.month();
+    this.trainings.push({ runId, trainingId, rows, startedAt, began, month });
     this.jobs.billed.set(`job-${runId}`, undefined);
   }
 
