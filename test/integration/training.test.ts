@@ -330,6 +330,8 @@ describe('the same data once more', () => {
     const entry = { model: 'tuned', version, reason: '', by: 'pipeline', at: first.control.now() };
     await ledger.append({ ...entry, state: 'live', runId: first.runId });
     await first.finish('live');
+    // All tests here read one inbox, each its own messages.
+    expect((await inbox()).Subject).toMatch(/^tuned: version .* is live$/);
 
     const second = await aTrainedRun('tuned');
     expect((await second.plan()).decision).toBe('unchanged');
