@@ -25,7 +25,9 @@ def train(job: TrainingJob, raw: dict[str, object], stop: object) -> bool:
     """Raises TrainingInputError for a file that is not taken in."""
     hash_text_alike()
     started = time.monotonic()
-    settings = check({n: v for n, v in raw.items() if n not in ("label", "user", "model")}, DECLARED)
+    settings = check(
+        {n: v for n, v in raw.items() if n not in ("label", "user", "model")}, DECLARED
+    )
     from slipway_import.files import imported_file
 
     path = imported_file(job.required_channel("import"))
@@ -44,7 +46,9 @@ def train(job: TrainingJob, raw: dict[str, object], stop: object) -> bool:
     print(f"importing {path.name} ({path.stat().st_size} bytes)", flush=True)
     if path.suffix.lower() == ".onnx":
         if settings["serving"] == "container":
-            raise TrainingInputError("an ONNX file is a graph: serve it with `serving: { target: 'lambda' }`.")
+            raise TrainingInputError(
+                "an ONNX file is a graph: serve it with `serving: { target: 'lambda' }`."
+            )
         from slipway_import.handover import hand_over_onnx
 
         hand_over_onnx(job, path.read_bytes(), spec, settings, started)

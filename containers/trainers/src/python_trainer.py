@@ -51,7 +51,9 @@ def train(job: TrainingJob, raw: dict[str, object], stop: object) -> bool:
     tables = read_tables(job, train_folder, spec, container, settings["task"])
     seed_everything(settings["seed"])
     program = load_program(program_folder)
-    program.hidden = {name: tables["train"].data[name].dropna().unique().tolist() for name in spec.hidden}
+    program.hidden = {
+        name: tables["train"].data[name].dropna().unique().tolist() for name in spec.hidden
+    }
     if not container:
         _features_stay_outside(program, spec)
     data = with_label(program.with_features(tables["train"].data), label, tables["train"].labels)
@@ -62,7 +64,14 @@ def train(job: TrainingJob, raw: dict[str, object], stop: object) -> bool:
         print("stopped while train() ran", flush=True)
         return False
     candidate = Candidate(
-        fitted, program, spec, settings["task"], label, container, settings["seed"], settings["parity_rows"]
+        fitted,
+        program,
+        spec,
+        settings["task"],
+        label,
+        container,
+        settings["seed"],
+        settings["parity_rows"],
     )
     hand_over(job, candidate, tables, started)
     return True
@@ -81,7 +90,9 @@ def check_hyperparameters(job: TrainingJob, raw: dict[str, object]) -> tuple[dic
     settings = check(others, DECLARED)
     label = job.text("label")
     if not label:
-        raise HyperparameterError("hyperparameter 'label' is missing; set it to the name of the label column.")
+        raise HyperparameterError(
+            "hyperparameter 'label' is missing; set it to the name of the label column."
+        )
     users = raw.get("user", {})
     if not isinstance(users, dict):
         raise HyperparameterError(f"hyperparameter 'user' is {users!r}; set it to a JSON object.")
@@ -92,14 +103,18 @@ def unpacked_program(channel: Path) -> Path:
     """The user's files in a folder of their own. Raises TrainingInputError."""
     archives = sorted(channel.rglob("*.zip"))
     if len(archives) != 1:
-        raise TrainingInputError(f"channel 'program' must hold one zip of Python files; it has {len(archives)}.")
+        raise TrainingInputError(
+            f"channel 'program' must hold one zip of Python files; it has {len(archives)}."
+        )
     folder = Path(tempfile.mkdtemp(prefix="slipway-program-"))
     with zipfile.ZipFile(archives[0]) as archive:
         archive.extractall(folder)
     return folder
 
 
-def read_tables(job: TrainingJob, train_folder: Path, spec: object, container: bool, task: str) -> dict:
+def read_tables(
+    job: TrainingJob, train_folder: Path, spec: object, container: bool, task: str
+) -> dict:
     """The rows of `train` and, where there are some, of `validation`."""
     from slipway_trainer.raw_tables import read_rows
     from slipway_trainer.tables import feature_files
@@ -172,7 +187,9 @@ def fit(program: object, data: object, users: dict, job: TrainingJob, seed: int)
     finally:
         signal.signal(signal.SIGTERM, before)
     if fitted is None:
-        raise UserCodeError("train.py: train() returned None; end it with `return` and the fitted object.")
+        raise UserCodeError(
+            "train.py: train() returned None; end it with `return` and the fitted object."
+        )
     return fitted
 
 

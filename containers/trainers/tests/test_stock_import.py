@@ -18,7 +18,12 @@ class StockImportTest(JobCase):
             old.unlink()
         (folder / name).write_bytes(data)
         self.job.features(6)
-        values = {"trainer": "import", "task": "binary_classification", "seed": "3", "label": "late"}
+        values = {
+            "trainer": "import",
+            "task": "binary_classification",
+            "seed": "3",
+            "label": "late",
+        }
         self.job._config("hyperparameters", values)
         return self.job.run()
 
@@ -39,7 +44,9 @@ class StockImportTest(JobCase):
                 np.testing.assert_allclose(self.answers(), wanted, rtol=0, atol=1e-6)
         graph = (self.job.model / "model.onnx").read_bytes()
         metrics = self.job.document("metrics.json")
-        self.assertEqual((metrics["kind"], metrics["library"], metrics["imported"]), ("trees", "xgboost", True))
+        self.assertEqual(
+            (metrics["kind"], metrics["library"], metrics["imported"]), ("trees", "xgboost", True)
+        )
         parity = self.job.document("parity.json")
         self.assertEqual(parity["input"]["shape"], [1000, 6])
         self.job.on_a_fresh_machine()
@@ -51,5 +58,9 @@ class StockImportTest(JobCase):
         self.assert_refused(finished, "'xgboost' takes .onnx, .json, .ubj", "trainer: 'python'")
         matrix = xgboost.DMatrix(ROWS[:, :2], LABEL)
         small = xgboost.train({"objective": "binary:logistic"}, matrix, 2)
-        self.assert_refused(self.take("m.ubj", bytes(small.save_raw("ubj"))), "takes in 2 features", "declares 6")
-        self.assert_refused(self.take("m.json", json.dumps({"a": 1}).encode()), "m.json", "XGBoost model")
+        self.assert_refused(
+            self.take("m.ubj", bytes(small.save_raw("ubj"))), "takes in 2 features", "declares 6"
+        )
+        self.assert_refused(
+            self.take("m.json", json.dumps({"a": 1}).encode()), "m.json", "XGBoost model"
+        )

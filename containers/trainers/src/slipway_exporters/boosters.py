@@ -28,7 +28,9 @@ def xgboost(graph: Graph, model: object, frame: Frame, path: str) -> str:
     except ValueError as error:
         raise ExportError(path, str(error), ENCODE) from error
     if len(ensemble.start) != 1:
-        raise ExportError(path, f"it has {len(ensemble.start)} outputs and a prediction is one number")
+        raise ExportError(
+            path, f"it has {len(ensemble.start)} outputs and a prediction is one number"
+        )
     sources = frame.sources()
     for feature, values in ensemble.thresholds().items():
         if sources[feature] is not None:
@@ -58,7 +60,10 @@ def lightgbm(graph: Graph, model: object, frame: Frame, path: str) -> str:
     booster = model if type(model).__name__ == "Booster" else model.booster_
     document = booster.dump_model(num_iteration=booster.best_iteration)
     if document["num_tree_per_iteration"] != 1:
-        raise ExportError(path, f"it has {document['num_tree_per_iteration']} outputs and a prediction is one number")
+        raise ExportError(
+            path,
+            f"it has {document['num_tree_per_iteration']} outputs and a prediction is one number",
+        )
     trees = [_lightgbm_tree(info["tree_structure"], path) for info in document["tree_info"]]
     if document.get("average_output"):
         trees = [_scaled(tree, 1 / len(trees)) for tree in trees]
@@ -125,7 +130,9 @@ def catboost(graph: Graph, model: object, frame: Frame, path: str) -> str:
     if info.get("categorical_features") or info.get("text_features") or info.get("ctrs"):
         raise ExportError(path, "it computes statistics of categories", ENCODE)
     if "oblivious_trees" not in document:
-        raise ExportError(path, f"its trees are not symmetric (grow_policy)", "Leave grow_policy at SymmetricTree.")
+        raise ExportError(
+            path, "its trees are not symmetric (grow_policy)", "Leave grow_policy at SymmetricTree."
+        )
     floats = {each["feature_index"]: each for each in info["float_features"]}
     scale, bias = document["scale_and_bias"]
     biases = bias if isinstance(bias, list) else [bias]

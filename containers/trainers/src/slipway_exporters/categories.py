@@ -36,7 +36,11 @@ def encoder(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
         start += width
         if width == 0:
             continue
-        parts.append(Part(_encoded(graph, index, table, one_hot=type(step).__name__ == "OneHotEncoder"), width))
+        parts.append(
+            Part(
+                _encoded(graph, index, table, one_hot=type(step).__name__ == "OneHotEncoder"), width
+            )
+        )
     return Frame(parts, _names(step))
 
 
@@ -78,7 +82,9 @@ def _encoded(graph: Graph, index: str, table: np.ndarray, one_hot: bool) -> str:
     # Of a category at most one output is 1; the table of all would grow with the square.
     places = np.where(table.any(axis=1), table.argmax(axis=1), width)
     place = graph.add("Gather", graph.constant(places, np.int64), index)
-    return graph.cast(graph.add("Equal", place, graph.constant([np.arange(width)], np.int64)), DOUBLE)
+    return graph.cast(
+        graph.add("Equal", place, graph.constant([np.arange(width)], np.int64)), DOUBLE
+    )
 
 
 def _answers(step: object, frame: Frame) -> list[np.ndarray]:
@@ -140,5 +146,3 @@ def bins(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
             equal = graph.add("Equal", place, graph.constant([np.arange(count)], np.int64))
             parts.append(Part(graph.cast(equal, DOUBLE), count))
     return Frame(parts)
-
-

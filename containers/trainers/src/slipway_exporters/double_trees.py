@@ -36,7 +36,9 @@ def tree_sum(
     _note_thresholds(graph, frame, trees)
     if not trees:
         # A sum over no tree: a constant for each row.
-        zeros = graph.add("Mul", graph.add("Cast", graph.add("IsNaN", matrix), to=DOUBLE), graph.constant(0.0))
+        zeros = graph.add(
+            "Mul", graph.add("Cast", graph.add("IsNaN", matrix), to=DOUBLE), graph.constant(0.0)
+        )
         first = graph.add("Gather", zeros, graph.constant([0], np.int64), axis=1)
         return graph.add("Add", first, graph.constant(start))
     margin = graph.add(
@@ -65,7 +67,9 @@ def _attributes(trees: Sequence[DoubleTree], start: float) -> dict[str, object]:
         "nodes_treeids": tree_ids.tolist(),
         "nodes_nodeids": node_ids.tolist(),
         "nodes_featureids": inner("feature"),
-        "nodes_values_as_tensor": helper.make_tensor("thresholds", TensorProto.DOUBLE, [len(values)], thresholds),
+        "nodes_values_as_tensor": helper.make_tensor(
+            "thresholds", TensorProto.DOUBLE, [len(values)], thresholds
+        ),
         "nodes_modes": ["LEAF" if each else "BRANCH_LEQ" for each in is_leaf],
         "nodes_truenodeids": inner("left"),
         "nodes_falsenodeids": inner("right"),
@@ -73,7 +77,9 @@ def _attributes(trees: Sequence[DoubleTree], start: float) -> dict[str, object]:
         "target_treeids": tree_ids[is_leaf].tolist(),
         "target_nodeids": node_ids[is_leaf].tolist(),
         "target_ids": [0] * len(weights),
-        "target_weights_as_tensor": helper.make_tensor("weights", TensorProto.DOUBLE, [len(weights)], weights),
+        "target_weights_as_tensor": helper.make_tensor(
+            "weights", TensorProto.DOUBLE, [len(weights)], weights
+        ),
     }
 
 

@@ -56,7 +56,9 @@ def kind_of(fitted: object) -> str:
         return "network"
     last = sklearn_steps.last_step(fitted)
     library, name = type(last).__module__.split(".")[0], type(last).__name__
-    if library in sklearn_steps.BOOSTERS or (library == "sklearn" and any(word in name for word in TREES)):
+    if library in sklearn_steps.BOOSTERS or (
+        library == "sklearn" and any(word in name for word in TREES)
+    ):
         return "trees"
     if library == "sklearn":
         return "network" if name.startswith("MLP") else "linear"
@@ -72,7 +74,11 @@ def export_columns(fitted: object, columns: Sequence[dict], link: str | None = N
     """One input [rows, 1] per raw column: text, or double with NaN = missing. Raises ExportError."""
     names = [column["name"] for column in columns]
     if OUTPUT in names:
-        raise ExportError("inputs", f"a column is called {OUTPUT!r}, as the graph's output is", "Rename the column.")
+        raise ExportError(
+            "inputs",
+            f"a column is called {OUTPUT!r}, as the graph's output is",
+            "Rename the column.",
+        )
     graph = Graph(taken=frozenset(names))
     parts, inputs = [], []
     for column in columns:
@@ -98,7 +104,10 @@ def _export(graph: Graph, fitted: object, frame: Frame, inputs: list, link: str 
     elif library in ("sklearn", "imblearn", *sklearn_steps.BOOSTERS):
         prediction = sklearn_steps.predict(graph, fitted, frame, "")
     else:
-        raise ExportError(type(fitted).__name__, f"train() returned a {type(fitted).__module__}.{type(fitted).__name__}; an ONNX graph is made of {KNOWN}")
+        raise ExportError(
+            type(fitted).__name__,
+            f"train() returned a {type(fitted).__module__}.{type(fitted).__name__}; an ONNX graph is made of {KNOWN}",
+        )
     model = graph.build(inputs, prediction)
     return Exported(
         model,

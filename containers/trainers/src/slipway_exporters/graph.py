@@ -51,11 +51,15 @@ class Graph:
             if name not in self.taken:
                 return name
 
-    def add(self, operator: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes) -> str:
+    def add(
+        self, operator: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes
+    ) -> str:
         """The (first) output's name."""
         made = [self.name(operator) for _ in range(outputs)]
         self.nodes.append(
-            helper.make_node(operator, list(inputs), made, name=made[0], domain=domain, **attributes)
+            helper.make_node(
+                operator, list(inputs), made, name=made[0], domain=domain, **attributes
+            )
         )
         return made[0]
 
@@ -74,12 +78,20 @@ class Graph:
         other = compose.add_prefix(model, prefix).graph
         for theirs, ours in inputs.items():
             # By a node and not by renaming: a loop's body may name the input too.
-            self.nodes.append(helper.make_node("Identity", [ours], [prefix + theirs], name=prefix + theirs))
+            self.nodes.append(
+                helper.make_node("Identity", [ours], [prefix + theirs], name=prefix + theirs)
+            )
         self.nodes.extend(other.node)
         self.constants.extend(other.initializer)
         return prefix + output
 
-    def build(self, inputs: Sequence, prediction: str, opsets: Mapping[str, int] = OPSETS, ir_version: int = IR_VERSION) -> bytes:
+    def build(
+        self,
+        inputs: Sequence,
+        prediction: str,
+        opsets: Mapping[str, int] = OPSETS,
+        ir_version: int = IR_VERSION,
+    ) -> bytes:
         """The serialised model; equal graphs give equal bytes. `prediction` is [rows, 1], any float."""
         self.nodes.append(helper.make_node("Cast", [prediction], [OUTPUT], name=OUTPUT, to=FLOAT))
         graph = helper.make_graph(
@@ -138,7 +150,9 @@ class Frame:
         """All columns as one double tensor [rows, width]. Raises ValueError for text."""
         text = [part for part in self.parts if part.text]
         if text:
-            raise ValueError(f"column {text[0].source(0) or 'of text'!r} is text, and this step needs numbers")
+            raise ValueError(
+                f"column {text[0].source(0) or 'of text'!r} is text, and this step needs numbers"
+            )
         tensors = [part.tensor for part in self.parts]
         return tensors[0] if len(tensors) == 1 else graph.add("Concat", *tensors, axis=1)
 

@@ -8,7 +8,9 @@ from slipway_exporters.graph import Frame, Graph
 
 def _sum(graph: Graph, step: object, frame: Frame) -> str:
     weights = np.asarray(step.coef_, np.float64).reshape(-1, frame.width)
-    intercept = np.broadcast_to(np.asarray(step.intercept_, np.float64).reshape(-1), (len(weights),))
+    intercept = np.broadcast_to(
+        np.asarray(step.intercept_, np.float64).reshape(-1), (len(weights),)
+    )
     product = graph.add("MatMul", frame.matrix(graph), graph.constant(weights.T))
     return graph.add("Add", product, graph.constant([intercept]))
 
@@ -23,7 +25,11 @@ def regressor(graph: Graph, step: object, frame: Frame, path: str) -> str:
 def generalised(graph: Graph, step: object, frame: Frame, path: str) -> str:
     """Poisson, Gamma and Tweedie regression: the sum, or its exponential."""
     margin = _sum(graph, step, frame)
-    return margin if type(step._base_loss.link).__name__ == "IdentityLink" else graph.add("Exp", margin)
+    return (
+        margin
+        if type(step._base_loss.link).__name__ == "IdentityLink"
+        else graph.add("Exp", margin)
+    )
 
 
 def classifier(graph: Graph, step: object, frame: Frame, path: str) -> str:

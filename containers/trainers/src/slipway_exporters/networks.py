@@ -43,7 +43,9 @@ def _exported(module: object, width: int, path: str) -> onnx.ModelProto:
             )  # fmt: skip
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise ExportError(path, f"PyTorch does not export {type(module).__name__}: {reason}") from error
+        raise ExportError(
+            path, f"PyTorch does not export {type(module).__name__}: {reason}"
+        ) from error
     model = onnx.load_from_string(buffer.getvalue())
     version = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
     return model if version == OPSETS[""] else version_converter.convert_version(model, OPSETS[""])

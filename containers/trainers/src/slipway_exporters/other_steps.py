@@ -18,7 +18,9 @@ def transformer(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
     made = graph.inline(model, {model.graph.input[0].name: matrix}, output.name)
     width = output.type.tensor_type.shape.dim[1].dim_value
     if not width:
-        raise ExportError(path, f"how many columns {type(step).__name__} gives is not known before it runs")
+        raise ExportError(
+            path, f"how many columns {type(step).__name__} gives is not known before it runs"
+        )
     return numbers(graph.cast(made, DOUBLE), width)
 
 
@@ -46,7 +48,9 @@ def _converted(step: object, frame: Frame, path: str, options: dict | None):
         from skl2onnx import to_onnx
         from skl2onnx.common.data_types import FloatTensorType
     except ImportError as error:
-        raise ExportError(path, f"{type(step).__name__} has no writer here and skl2onnx is not installed") from error
+        raise ExportError(
+            path, f"{type(step).__name__} has no writer here and skl2onnx is not installed"
+        ) from error
     logging.getLogger("skl2onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -59,4 +63,7 @@ def _converted(step: object, frame: Frame, path: str, options: dict | None):
             )
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise ExportError(path, f"{type(step).__module__.split('.')[0]}'s {type(step).__name__} is not known to sklearn-onnx either ({reason})") from error
+        raise ExportError(
+            path,
+            f"{type(step).__module__.split('.')[0]}'s {type(step).__name__} is not known to sklearn-onnx either ({reason})",
+        ) from error

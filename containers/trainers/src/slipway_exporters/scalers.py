@@ -19,7 +19,9 @@ def imputer(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
         kept.append(position)
         fill = 0.0 if _is_missing(fill) else fill
         gone = _gone(graph, column, missing)
-        value = graph.constant([[str(fill)]], str) if column.text else graph.constant([[float(fill)]])
+        value = (
+            graph.constant([[str(fill)]], str) if column.text else graph.constant([[float(fill)]])
+        )
         # A value that is not missing passes as it is: a tree's threshold for it is the input's too.
         whole = graph.add("Where", gone, value, column.tensor)
         filled.append(Part(whole, 1, column.text, column.sources))
@@ -49,7 +51,11 @@ def _gone(graph: Graph, column: Part, missing: object) -> str:
 
 def _is_missing(value: object) -> bool:
     # pandas.NA is neither a float nor equal to itself.
-    return value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and math.isnan(value))
+    return (
+        value is None
+        or type(value).__name__ == "NAType"
+        or (isinstance(value, float) and math.isnan(value))
+    )
 
 
 def _affine(graph: Graph, matrix: str, minus: object = None, divided: object = None) -> str:
@@ -69,11 +75,15 @@ def standard(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
 def robust(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
     center = step.center_ if step.with_centering else None
     scale = step.scale_ if step.with_scaling else None
-    return Frame([Part(_affine(graph, frame.matrix(graph), center, scale), frame.width)], frame.names)
+    return Frame(
+        [Part(_affine(graph, frame.matrix(graph), center, scale), frame.width)], frame.names
+    )
 
 
 def max_abs(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
-    return Frame([Part(_affine(graph, frame.matrix(graph), None, step.scale_), frame.width)], frame.names)
+    return Frame(
+        [Part(_affine(graph, frame.matrix(graph), None, step.scale_), frame.width)], frame.names
+    )
 
 
 def min_max(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
@@ -95,7 +105,9 @@ def polynomial(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
     powers = step.powers_
     width = frame.width
     ones = graph.add("Gather", frame.matrix(graph), graph.constant([0], np.int64), axis=1)
-    ones = graph.add("Where", graph.add("IsNaN", ones), graph.constant([[1.0]]), graph.constant([[1.0]]))
+    ones = graph.add(
+        "Where", graph.add("IsNaN", ones), graph.constant([[1.0]]), graph.constant([[1.0]])
+    )
     extended = graph.add("Concat", frame.matrix(graph), ones, axis=1)
     factors = [[i for i, power in enumerate(row) for _ in range(power)] for row in powers]
     most = max((len(f) for f in factors), default=0)
@@ -137,7 +149,10 @@ def numpy_function(graph: Graph, function: object, tensor: str, path: str) -> st
         return tensor
     name = getattr(function, "__name__", "?")
     if not isinstance(function, np.ufunc) or name not in FUNCTIONS:
-        raise ExportError(path, f"the function {name} is Python; of NumPy's {', '.join(FUNCTIONS)} can be written in it")
+        raise ExportError(
+            path,
+            f"the function {name} is Python; of NumPy's {', '.join(FUNCTIONS)} can be written in it",
+        )
     return FUNCTIONS[name](graph, tensor)
 
 
@@ -160,7 +175,9 @@ def power(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
         zero = graph.constant(0.0)
         negative = graph.add("Less", x, zero)
         upper = _box_cox(graph, graph.add("Add", graph.add("Abs", x), graph.constant(1.0)), lambdas)
-        lower = _box_cox(graph, graph.add("Add", graph.add("Abs", x), graph.constant(1.0)), 2 - lambdas)
+        lower = _box_cox(
+            graph, graph.add("Add", graph.add("Abs", x), graph.constant(1.0)), 2 - lambdas
+        )
         made = graph.add("Where", negative, graph.add("Neg", lower), upper)
     result = Frame([Part(made, frame.width)], frame.names)
     return standard(graph, step._scaler, result, path) if step.standardize else result

@@ -44,7 +44,8 @@ PREDICTORS: dict[str, Callable[[Graph, object, Frame, str], str]] = {
     **dict.fromkeys(LINEAR, linear.regressor),
     **dict.fromkeys(("PoissonRegressor", "GammaRegressor", "TweedieRegressor"), linear.generalised),
     **dict.fromkeys(
-        ("LogisticRegression", "LogisticRegressionCV", "LinearDiscriminantAnalysis"), linear.classifier
+        ("LogisticRegression", "LogisticRegressionCV", "LinearDiscriminantAnalysis"),
+        linear.classifier,
     ),
     "SGDClassifier": linear.stochastic_classifier,
     **dict.fromkeys(("MLPClassifier", "MLPRegressor"), linear.perceptron),
@@ -53,7 +54,11 @@ PREDICTORS: dict[str, Callable[[Graph, object, Frame, str], str]] = {
     **dict.fromkeys(HISTOGRAM_BOOSTINGS, sklearn_trees.hist_gradient_boosting),
 }
 
-BOOSTERS = {"xgboost": boosters.xgboost, "lightgbm": boosters.lightgbm, "catboost": boosters.catboost}
+BOOSTERS = {
+    "xgboost": boosters.xgboost,
+    "lightgbm": boosters.lightgbm,
+    "catboost": boosters.catboost,
+}
 
 # What is only a way to find another estimator, and where that one is.
 WRAPPERS = {
@@ -124,7 +129,11 @@ def _told(writer: Callable, graph: Graph, step: object, frame: Frame, path: str)
 def _check_classes(step: object, path: str) -> None:
     classes = getattr(step, "classes_", None)
     if classes is not None and set(classes) != {0, 1}:
-        raise ExportError(path, f"it knows the classes {list(classes)}, and a binary label is 0 or 1", "Make the label 0 or 1.")
+        raise ExportError(
+            path,
+            f"it knows the classes {list(classes)}, and a binary label is 0 or 1",
+            "Make the label 0 or 1.",
+        )
 
 
 def _transformed_target(graph: Graph, step: object, frame: Frame, path: str) -> str:
@@ -157,7 +166,11 @@ def transform(graph: Graph, step: object, frame: Frame, path: str) -> Frame:
     elif hasattr(step, "get_support"):
         made = scalers.selector(graph, step, frame, path)
     elif "Vectorizer" in name:
-        raise ExportError(path, "text is split into words by Python's regular expressions", WAYS_OUT.partition(": ")[2])
+        raise ExportError(
+            path,
+            "text is split into words by Python's regular expressions",
+            WAYS_OUT.partition(": ")[2],
+        )
     else:
         made = _told(TRANSFORMERS.get(name, other_steps.transformer), graph, step, frame, path)
     return Frame(made.parts, _frame_names(step, made))
@@ -186,7 +199,11 @@ def _column_transformer(graph: Graph, step: object, frame: Frame, path: str) -> 
 
 def _weighted(graph: Graph, parts: list[Part], weights: object, path: str) -> list[Part]:
     if weights:
-        raise ExportError(path, "it has transformer_weights", "Leave them out: the model learns weights of its own.")
+        raise ExportError(
+            path,
+            "it has transformer_weights",
+            "Leave them out: the model learns weights of its own.",
+        )
     return parts
 
 
@@ -208,7 +225,10 @@ def _positions(step: object, columns: object, frame: Frame, path: str) -> list[i
         # A DataFrame that came without names at this place has those of the fit.
         names = frame.names or [str(name) for name in getattr(step, "feature_names_in_", [])]
         if any(each not in names for each in listed):
-            raise ExportError(path, f"it asks for the column {next(e for e in listed if e not in names)!r} of a table without names")
+            raise ExportError(
+                path,
+                f"it asks for the column {next(e for e in listed if e not in names)!r} of a table without names",
+            )
         return [names.index(each) for each in listed]
     return [int(each) % frame.width for each in listed]
 

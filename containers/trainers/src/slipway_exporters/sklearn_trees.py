@@ -44,7 +44,9 @@ def gradient_boosting(graph: Graph, step: object, frame: Frame, path: str) -> st
         leaf = tree.children_left == -1
         value = np.where(leaf, tree.value[:, 0, 0] * step.learning_rate, tree.threshold)
         missing = getattr(tree, "missing_go_to_left", np.zeros(len(leaf), bool))
-        trees.append(DoubleTree(tree.children_left, tree.children_right, tree.feature, value, missing))
+        trees.append(
+            DoubleTree(tree.children_left, tree.children_right, tree.feature, value, missing)
+        )
     margin = tree_sum(graph, frame, trees, start, single=True)
     if not hasattr(step, "classes_"):
         return margin

@@ -5,7 +5,19 @@ from pathlib import Path
 
 from slipway_trainer.errors import TrainingInputError
 
-ENDINGS = (".onnx", ".json", ".ubj", ".txt", ".cbm", ".pt", ".pt2", ".pth", ".pkl", ".pickle", ".joblib")
+ENDINGS = (
+    ".onnx",
+    ".json",
+    ".ubj",
+    ".txt",
+    ".cbm",
+    ".pt",
+    ".pt2",
+    ".pth",
+    ".pkl",
+    ".pickle",
+    ".joblib",
+)
 
 
 def imported_file(channel: Path) -> Path:
@@ -14,7 +26,9 @@ def imported_file(channel: Path) -> Path:
     if len(found) != 1:
         raise TrainingInputError(f"channel 'import' must hold one file; it has {len(found)}.")
     if found[0].suffix.lower() not in ENDINGS:
-        raise TrainingInputError(f"{found[0].name} ends in {found[0].suffix!r}; known are {', '.join(ENDINGS)}.")
+        raise TrainingInputError(
+            f"{found[0].name} ends in {found[0].suffix!r}; known are {', '.join(ENDINGS)}."
+        )
     return found[0]
 
 
@@ -30,10 +44,14 @@ def load_fitted(path: Path, task: str, own_modules: Collection[str]) -> object:
     except TrainingInputError:
         raise
     except ModuleNotFoundError as error:
-        raise TrainingInputError(f"{path.name} needs the package {error.name}; add it to the model's requirements.txt.") from error
+        raise TrainingInputError(
+            f"{path.name} needs the package {error.name}; add it to the model's requirements.txt."
+        ) from error
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise TrainingInputError(f"{path.name} cannot be read as a {_KINDS[ending]}: {reason}.") from error
+        raise TrainingInputError(
+            f"{path.name} cannot be read as a {_KINDS[ending]}: {reason}."
+        ) from error
 
 
 def _xgboost(path: Path, _task: str) -> object:
@@ -71,7 +89,11 @@ def _why_not_torchscript(path: Path) -> str:
         weights = torch.load(str(path), map_location="cpu", weights_only=True)
     except Exception:  # noqa: BLE001 - whatever it is, it is no TorchScript and is not unpickled
         weights = None
-    held = f"holds the weights of {len(weights)} tensors and not the network" if isinstance(weights, dict) else "is a pickled module"
+    held = (
+        f"holds the weights of {len(weights)} tensors and not the network"
+        if isinstance(weights, dict)
+        else "is a pickled module"
+    )
     return f"{path.name} {held}; save the network with its code: torch.jit.script(model).save('{path.stem}.pt')."
 
 

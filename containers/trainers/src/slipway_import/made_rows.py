@@ -26,7 +26,9 @@ def made_rows(
     for column in spec.columns:
         name, kind = column["name"], column["type"]
         if kind == "string":
-            made[name] = random.choice([*map(str, categories.get(name, ())), UNKNOWN], rows).astype(object)
+            made[name] = random.choice([*map(str, categories.get(name, ())), UNKNOWN], rows).astype(
+                object
+            )
         elif kind == "boolean":
             made[name] = random.integers(0, 2, rows).astype(np.float64)
         elif kind == "timestamp":
@@ -40,7 +42,11 @@ def made_rows(
 
 
 def _numbers(
-    random: np.random.Generator, rows: int, name: str, thresholds: Mapping[str, Sequence[float]], categories: Mapping[str, Sequence]
+    random: np.random.Generator,
+    rows: int,
+    name: str,
+    thresholds: Mapping[str, Sequence[float]],
+    categories: Mapping[str, Sequence],
 ) -> np.ndarray:
     """About as large as what the model compares with; else small and, for some, large."""
     if categories.get(name):

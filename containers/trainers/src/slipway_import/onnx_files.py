@@ -12,7 +12,13 @@ from slipway_trainer.errors import TrainingInputError
 from slipway_trainer.onnx_trees import INPUT
 from slipway_trainer.specification import Specification
 
-NUMBERS = {TensorProto.FLOAT: "float", TensorProto.DOUBLE: "double", TensorProto.INT64: "int64", TensorProto.INT32: "int32", TensorProto.BOOL: "bool"}
+NUMBERS = {
+    TensorProto.FLOAT: "float",
+    TensorProto.DOUBLE: "double",
+    TensorProto.INT64: "int64",
+    TensorProto.INT32: "int32",
+    TensorProto.BOOL: "bool",
+}
 
 
 def adapted(data: bytes, spec: Specification, task: str) -> bytes:
@@ -29,7 +35,12 @@ def adapted(data: bytes, spec: Specification, task: str) -> bytes:
         prediction = graph.add("Reshape", shaped, graph.constant([-1, 1], np.int64))
     else:
         prediction = graph.add("Gather", shaped, graph.constant([1], np.int64), axis=1)
-    opsets = {each.domain.replace("ai.onnx", "") if each.domain == "ai.onnx" else each.domain: each.version for each in model.opset_import}
+    opsets = {
+        each.domain.replace("ai.onnx", "")
+        if each.domain == "ai.onnx"
+        else each.domain: each.version
+        for each in model.opset_import
+    }
     return graph.build(inputs, prediction, opsets, model.ir_version)
 
 
@@ -38,9 +49,13 @@ def _parsed(data: bytes) -> onnx.ModelProto:
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model)
     except Exception as error:
-        raise TrainingInputError(f"the file is not a valid ONNX model: {' '.join(str(error).split())[:300]}.") from error
+        raise TrainingInputError(
+            f"the file is not a valid ONNX model: {' '.join(str(error).split())[:300]}."
+        ) from error
     if any(each.external_data for each in model.graph.initializer) or model.functions:
-        raise TrainingInputError("the ONNX model keeps weights in other files or has local functions; save it as one file without.")
+        raise TrainingInputError(
+            "the ONNX model keeps weights in other files or has local functions; save it as one file without."
+        )
     return model
 
 
@@ -54,7 +69,9 @@ def _without_zipmap(model: onnx.ModelProto) -> None:
         model.graph.node.remove(node)
 
 
-def _inputs(graph: Graph, model: onnx.ModelProto, spec: Specification) -> tuple[list, dict[str, str]]:
+def _inputs(
+    graph: Graph, model: onnx.ModelProto, spec: Specification
+) -> tuple[list, dict[str, str]]:
     constants = {each.name for each in model.graph.initializer}
     theirs = [each for each in model.graph.input if each.name not in constants]
     if spec.columns is None:
@@ -62,7 +79,9 @@ def _inputs(graph: Graph, model: onnx.ModelProto, spec: Specification) -> tuple[
         value = helper.make_tensor_value_info(INPUT, FLOAT, ["rows", len(spec.names)])
         return [value], {single.name: graph.cast(INPUT, _type(single))}
     ours = [
-        helper.make_tensor_value_info(c["name"], STRING if c["type"] == "string" else DOUBLE, ["rows", 1])
+        helper.make_tensor_value_info(
+            c["name"], STRING if c["type"] == "string" else DOUBLE, ["rows", 1]
+        )
         for c in spec.columns
     ]
     if len(theirs) == 1 and len(spec.columns) > 1:
@@ -116,7 +135,9 @@ def _single_matrix(theirs: Sequence, width: int):
 def _type(value: onnx.ValueInfoProto) -> int:
     kind = value.type.tensor_type.elem_type
     if kind not in NUMBERS:
-        raise TrainingInputError(f"the ONNX input '{value.name}' is of type {kind}; it must be one of {', '.join(NUMBERS.values())}.")
+        raise TrainingInputError(
+            f"the ONNX input '{value.name}' is of type {kind}; it must be one of {', '.join(NUMBERS.values())}."
+        )
     return kind
 
 
@@ -128,8 +149,14 @@ def _width(value: onnx.ValueInfoProto) -> int | None:
 
 def _output(model: onnx.ModelProto, task: str) -> onnx.ValueInfoProto:
     """The tensor with the prediction: `prediction`, else probabilities, else the only numbers there are."""
-    floats = [o for o in model.graph.output if o.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE)]
-    named = [o for o in floats if o.name == "prediction"] or [o for o in floats if "prob" in o.name.lower()]
+    floats = [
+        o
+        for o in model.graph.output
+        if o.type.tensor_type.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE)
+    ]
+    named = [o for o in floats if o.name == "prediction"] or [
+        o for o in floats if "prob" in o.name.lower()
+    ]
     chosen = (named or floats)[:1]
     if not chosen or (len(floats) > 1 and not named):
         listed = ", ".join(o.name for o in model.graph.output)
@@ -149,10 +176,17 @@ def original(data: bytes, spec: Specification, rows: object) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    feed = {each.name: _tensor(each, rows, spec, len(session.get_inputs())) for each in session.get_inputs()}
+    feed = {
+        each.name: _tensor(each, rows, spec, len(session.get_inputs()))
+        for each in session.get_inputs()
+    }
     given = dict(zip([o.name for o in session.get_outputs()], session.run(None, feed), strict=True))
-    floats = {n: v for n, v in given.items() if isinstance(v, list) or v.dtype in (np.float32, np.float64)}
-    name = next((n for n in floats if n == "prediction"), None) or next((n for n in floats if "prob" in n.lower()), None)
+    floats = {
+        n: v for n, v in given.items() if isinstance(v, list) or v.dtype in (np.float32, np.float64)
+    }
+    name = next((n for n in floats if n == "prediction"), None) or next(
+        (n for n in floats if "prob" in n.lower()), None
+    )
     values = floats[name or next(iter(floats))]
     if isinstance(values, list):
         return np.array([each[1] for each in values], np.float64)
@@ -164,5 +198,7 @@ def _tensor(value: object, rows: object, spec: Specification, count: int) -> np.
     dtype = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64,
              "tensor(int32)": np.int32, "tensor(bool)": np.bool_, "tensor(string)": object}[value.type]  # fmt: skip
     names = spec.names if count == 1 else [value.name]
-    table = rows.astype(dtype) if isinstance(rows, np.ndarray) else rows[names].to_numpy().astype(dtype)
+    table = (
+        rows.astype(dtype) if isinstance(rows, np.ndarray) else rows[names].to_numpy().astype(dtype)
+    )
     return table.reshape(-1) if len(value.shape) == 1 else table

@@ -27,7 +27,9 @@ HOMES = (
 )  # fmt: skip
 
 # Parts of scikit-learn and its kin that open files or start processes.
-HARMFUL_PARTS = frozenset("datasets _testing testing tests externals parallel _parallel fixes".split())
+HARMFUL_PARTS = frozenset(
+    "datasets _testing testing tests externals parallel _parallel fixes".split()
+)
 
 # What builds an object from plain data, by the names that libraries have given it over the years.
 BUILDERS = (
@@ -137,7 +139,9 @@ class _Unpickler(joblib_pickle.NumpyUnpickler):
         )
 
     def _no_extension(self) -> None:
-        raise RefusedGlobal("the file names something by a number of copyreg's registry, which is not known here.")
+        raise RefusedGlobal(
+            "the file names something by a number of copyreg's registry, which is not known here."
+        )
 
     for _code in (pickle.EXT1, pickle.EXT2, pickle.EXT4):
         dispatch[_code[0]] = _no_extension
@@ -145,9 +149,14 @@ class _Unpickler(joblib_pickle.NumpyUnpickler):
 
 def _read(path: Path, stand_in: type | None, own_modules: Collection[str]) -> object:
     try:
-        with open(path, "rb") as file, _validate_fileobject_and_memmap(file, str(path), None) as (opened, _):
+        with (
+            open(path, "rb") as file,
+            _validate_fileobject_and_memmap(file, str(path), None) as (opened, _),
+        ):
             if isinstance(opened, str):
-                raise TrainingInputError(f"{path.name} was written by joblib before 0.10; write it again with a newer one.")
+                raise TrainingInputError(
+                    f"{path.name} was written by joblib before 0.10; write it again with a newer one."
+                )
             return _Unpickler(opened, stand_in, own_modules).load()
     except TrainingInputError:
         raise
@@ -178,7 +187,8 @@ def _judged(module: str, name: str, own_modules: Collection[str]) -> object:
             return found
     raise RefusedGlobal(
         f"the file names {full}, and loading it would call that: only estimators of scikit-learn, XGBoost, LightGBM "
-        "and CatBoost, what they are made of, and classes of the model's own train.py are. " + _fix(module, full)
+        "and CatBoost, what they are made of, and classes of the model's own train.py are. "
+        + _fix(module, full)
     )
 
 

@@ -18,7 +18,9 @@ ROWS = 1000
 ENDINGS = (".onnx", ".json", ".ubj")
 
 
-def hand_over(job: TrainingJob, path: Path, spec: Specification, settings: dict, started: float) -> None:
+def hand_over(
+    job: TrainingJob, path: Path, spec: Specification, settings: dict, started: float
+) -> None:
     """Raises TrainingInputError for what this image cannot read."""
     ending = path.suffix.lower()
     if ending not in ENDINGS or spec.columns is not None or settings["serving"] == "container":
@@ -26,7 +28,11 @@ def hand_over(job: TrainingJob, path: Path, spec: Specification, settings: dict,
             f"{path.name}: a model with training.trainer 'xgboost' takes {', '.join(ENDINGS)} with declared features; "
             "for other files write training: { trainer: 'python', … } in model.ts and name the packages in requirements.txt."
         )
-    rows = np.random.default_rng(settings["seed"]).normal(scale=10, size=(ROWS, len(spec.names))).astype(np.float32)
+    rows = (
+        np.random.default_rng(settings["seed"])
+        .normal(scale=10, size=(ROWS, len(spec.names)))
+        .astype(np.float32)
+    )
     if ending == ".onnx":
         model, predict, kind = _graph(path, spec, settings["task"])
     else:
@@ -35,7 +41,9 @@ def hand_over(job: TrainingJob, path: Path, spec: Specification, settings: dict,
     largest = verify(model, predict, rows)
     document = parity_document(predict, rows[: settings["parity_rows"]])
     write_document(job.model / "parity.json", document)
-    write_document(job.model / "environment.json", environment({"seed": settings["seed"], "device": "cpu"}))
+    write_document(
+        job.model / "environment.json", environment({"seed": settings["seed"], "device": "cpu"})
+    )
     library = "onnx" if ending == ".onnx" else "xgboost"
     metrics = {"task": settings["task"], "kind": kind, "library": library, "imported": True}
     write_document(job.model / "metrics.json", metrics)
@@ -58,7 +66,9 @@ def _graph(path: Path, spec: Specification, task: str) -> tuple[bytes, Predict, 
     return adapted(data, spec, task), predict, "network"
 
 
-def _booster(path: Path, spec: Specification, settings: dict, rows: np.ndarray) -> tuple[bytes, Predict, np.ndarray]:
+def _booster(
+    path: Path, spec: Specification, settings: dict, rows: np.ndarray
+) -> tuple[bytes, Predict, np.ndarray]:
     from slipway_import.files import load_fitted
     from slipway_trainer.onnx_trees import to_onnx
     from xgboost_rounds import predictor

@@ -12,7 +12,9 @@ class UserCodeError(Exception):
     """`str()` is `train.py:41 in train: KeyError: 'plan'`, then one line per frame of the user's files."""
 
 
-def user_error(error: BaseException, folder: Path, hidden: dict[str, list] | None = None) -> UserCodeError:
+def user_error(
+    error: BaseException, folder: Path, hidden: dict[str, list] | None = None
+) -> UserCodeError:
     """Names the innermost line of a file in the folder. `hidden`: values by column that are not told."""
     frames = user_frames(error, folder)
     told = _without_values(f"{type(error).__name__}: {error}", hidden or {})

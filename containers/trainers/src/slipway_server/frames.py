@@ -41,7 +41,9 @@ def series_of(name: str, kind: str, values: Sequence[object], floating: bool) ->
             dtype=object,
         )
     if kind == "timestamp":
-        return _timestamps(name, [None if gone else v for gone, v in zip(missing, values, strict=True)])
+        return _timestamps(
+            name, [None if gone else v for gone, v in zip(missing, values, strict=True)]
+        )
     try:
         numbers = [np.nan if gone else value for gone, value in zip(missing, values, strict=True)]
         exact = not floating and not any(missing)
@@ -56,8 +58,14 @@ def series_of(name: str, kind: str, values: Sequence[object], floating: bool) ->
 
 
 def _timestamps(name: str, values: Sequence[object]) -> pd.Series:
-    parsed = pd.to_datetime(pd.Series(values, dtype=object), utc=True, format="ISO8601", errors="coerce")
-    wrong = [i for i, (value, at) in enumerate(zip(values, parsed, strict=True)) if value is not None and pd.isna(at)]
+    parsed = pd.to_datetime(
+        pd.Series(values, dtype=object), utc=True, format="ISO8601", errors="coerce"
+    )
+    wrong = [
+        i
+        for i, (value, at) in enumerate(zip(values, parsed, strict=True))
+        if value is not None and pd.isna(at)
+    ]
     if wrong:
         raise RowsError(
             f"row {wrong[0] + 1}, column '{name}' must be a timestamp as ISO 8601 text, such as 2024-05-31T12:00:00Z."

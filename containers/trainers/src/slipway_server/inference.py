@@ -89,7 +89,9 @@ def model_fn(model_dir: str, context: object = None) -> InThisProcess | InItsOwn
     return InItsOwnProcess(folder, packages) if packages.is_dir() else InThisProcess(folder)
 
 
-def input_fn(body: bytes | bytearray | str, content_type: str = "application/json", context: object = None) -> bytes:
+def input_fn(
+    body: bytes | bytearray | str, content_type: str = "application/json", context: object = None
+) -> bytes:
     """The body as it came; it is read where the model is."""
     if content_type.split(";")[0].strip() not in ("application/json", ""):
         raise ModelError(f"content type {content_type!r} is not read; send application/json")

@@ -84,7 +84,9 @@ def load_program(folder: Path, required: bool = True) -> Program:
         sys.path.insert(0, root)
     program = Program(folder, None)
     if required or (folder / "train.py").is_file():
-        program.train = _module(program, "train", "def train(data, hyperparameters): return fitted", required)
+        program.train = _module(
+            program, "train", "def train(data, hyperparameters): return fitted", required
+        )
     if (folder / "features.py").is_file():
         program.features = _module(program, "features", "def features(data): return data", True)
     return program
@@ -96,7 +98,9 @@ def _module(program: Program, name: str, wanted: str, with_function: bool) -> Mo
         raise UserCodeError(f"{name}.py is missing; write it with `{wanted}`.")
     module = program.call(importlib.import_module, name)
     if Path(module.__file__ or "").resolve() != path.resolve():
-        raise UserCodeError(f"{name}.py: another module named '{name}' was loaded before it ({module.__file__}).")
+        raise UserCodeError(
+            f"{name}.py: another module named '{name}' was loaded before it ({module.__file__})."
+        )
     if with_function and not callable(getattr(module, name, None)):
         raise UserCodeError(f"{name}.py has no function {name}; write `{wanted}`.")
     return module
@@ -147,7 +151,10 @@ def names_of_fit(fitted: object) -> list[str] | None:
 def columns_of_fit(fitted: object, columns: list[str]) -> list[str] | None:
     """Those of the columns that it was fitted on, in its order; None where it does not say or others are among them."""
     # LightGBM keeps a name without its spaces.
-    known = {**{name.replace(" ", "_"): name for name in columns}, **{name: name for name in columns}}
+    known = {
+        **{name.replace(" ", "_"): name for name in columns},
+        **{name: name for name in columns},
+    }
     names = names_of_fit(fitted) or [""]
     return [known[name] for name in names] if all(name in known for name in names) else None
 
@@ -183,7 +190,11 @@ def _network_predict(fitted: object, data: pd.DataFrame) -> np.ndarray:
 def checked_answers(given: object, rows: int, task: str, where: str) -> Answers:
     """One finite number per row, a probability for a classification. Raises UserCodeError."""
     details = None
-    if isinstance(given, Sequence) and not isinstance(given, str) and any(isinstance(e, dict) for e in given):
+    if (
+        isinstance(given, Sequence)
+        and not isinstance(given, str)
+        and any(isinstance(e, dict) for e in given)
+    ):
         given, details = _split(given, where)
     try:
         values = np.asarray(given, dtype=np.float64)
@@ -211,7 +222,9 @@ def checked_answers(given: object, rows: int, task: str, where: str) -> Answers:
 
 
 def _shape(values: np.ndarray) -> str:
-    return "a single number" if values.ndim == 0 else f"{' x '.join(map(str, values.shape))} numbers"
+    return (
+        "a single number" if values.ndim == 0 else f"{' x '.join(map(str, values.shape))} numbers"
+    )
 
 
 def _split(given: Sequence, where: str) -> tuple[list, list[dict | None]]:

@@ -32,13 +32,18 @@ class Handler(BaseHTTPRequestHandler):
     served: Served
 
     def do_GET(self) -> None:
-        self._reply(*((200, {}) if self.path == "/ping" else (404, {"error": f"no {self.path} here"})))
+        self._reply(
+            *((200, {}) if self.path == "/ping" else (404, {"error": f"no {self.path} here"}))
+        )
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         if length > LONGEST_BODY_BYTES:
             self.close_connection = True
-            self._reply(413, {"error": f"the body has {length} bytes; at most {LONGEST_BODY_BYTES} are read"})
+            self._reply(
+                413,
+                {"error": f"the body has {length} bytes; at most {LONGEST_BODY_BYTES} are read"},
+            )
             return
         body = self.rfile.read(length)
         if self.path != "/invocations":
@@ -50,7 +55,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             return 200, self.served.answer(json.loads(body))
         except (RowsError, ValueError) as error:
-            return 400, {"error": str(error) if isinstance(error, RowsError) else "the body is not JSON"}
+            return 400, {
+                "error": str(error) if isinstance(error, RowsError) else "the body is not JSON"
+            }
         except UserCodeError as error:
             print(told(error), file=sys.stderr, flush=True)
             return 500, {"error": str(error).splitlines()[0]}
@@ -83,7 +90,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folder", type=Path, help="the unpacked archive")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 - a container is reached from outside
-    parser.add_argument("--until-stdin-ends", action="store_true", help="for a parent that may be killed")
+    parser.add_argument(
+        "--until-stdin-ends", action="store_true", help="for a parent that may be killed"
+    )
     options = parser.parse_args(arguments)
     if options.until_stdin_ends:
         threading.Thread(target=_end_with_stdin, daemon=True).start()

@@ -42,7 +42,9 @@ class Served:
             rows = _records_of_v2(request["inputs"])
             return self._reply_v2(request, self.answers(rows))
         if not isinstance(request, Mapping) or not isinstance(request.get("instances"), list):
-            raise RowsError('the body must be {"instances": [{column: value, …}]} or a V2 inference request.')
+            raise RowsError(
+                'the body must be {"instances": [{column: value, …}]} or a V2 inference request.'
+            )
         answers = self.answers(request["instances"])
         if answers.details is None:
             return {"predictions": answers.predictions.tolist()}
@@ -56,14 +58,22 @@ class Served:
                 raise RowsError(f"row {index + 1} must be an object of columns and values.")
         data = frame_of(self.columns, records)
         # A message of the user's code may quote a row; what it would quote is not told.
-        hidden = {c["name"]: [r[c["name"]] for r in records if r.get(c["name"]) is not None] for c in self.columns}
+        hidden = {
+            c["name"]: [r[c["name"]] for r in records if r.get(c["name"]) is not None]
+            for c in self.columns
+        }
         program = Program(self._program.folder, self._program.train, self._program.features, hidden)
         return program.answers(self._fitted, data, self.task)
 
     def _reply_v2(self, request: Mapping, answers: Answers) -> dict:
         rows = len(answers.predictions)
         outputs = [
-            {"name": "prediction", "datatype": "FP64", "shape": [rows], "data": answers.predictions.tolist()}
+            {
+                "name": "prediction",
+                "datatype": "FP64",
+                "shape": [rows],
+                "data": answers.predictions.tolist(),
+            }
         ]
         if answers.details is not None:
             text = [json.dumps(detail) for detail in answers.details]
@@ -76,13 +86,18 @@ def _records_of_v2(inputs: object) -> list[dict]:
     try:
         columns = {tensor["name"]: list(tensor["data"]) for tensor in inputs}
     except (TypeError, KeyError):
-        raise RowsError('"inputs" must be a list of {"name", "shape", "datatype", "data"}.') from None
+        raise RowsError(
+            '"inputs" must be a list of {"name", "shape", "datatype", "data"}.'
+        ) from None
     lengths = {len(data) for data in columns.values()}
     if len(lengths) != 1:
-        raise RowsError("every input must have the same number of rows, and there must be at least one input.")
+        raise RowsError(
+            "every input must have the same number of rows, and there must be at least one input."
+        )
     # A library writes [N, 1] as [[v], [v], …] or flat; both are meant.
     flat = {
-        name: [v[0] if isinstance(v, list) and len(v) == 1 else v for v in data] for name, data in columns.items()
+        name: [v[0] if isinstance(v, list) and len(v) == 1 else v for v in data]
+        for name, data in columns.items()
     }
     return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
 

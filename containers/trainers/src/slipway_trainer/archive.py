@@ -8,7 +8,6 @@ import gzip
 import json
 import os
 import pkgutil
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -83,7 +82,11 @@ def pack(folder: Path, target: Path) -> None:
 
 def _own_packages() -> Path | None:
     """Where slipway_trainer.wheels installed them; None where the image's are used."""
-    return Path(os.environ["PYTHONPATH"]) if sys.flags.no_site and os.environ.get("PYTHONPATH") else None
+    return (
+        Path(os.environ["PYTHONPATH"])
+        if sys.flags.no_site and os.environ.get("PYTHONPATH")
+        else None
+    )
 
 
 def _put(archive: tarfile.TarFile, path: Path, name: str) -> None:
@@ -105,12 +108,17 @@ def server(folder: Path):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
         )  # fmt: skip
         try:
-            port = next((line.split()[-1] for line in process.stdout if line.startswith("listening on ")), None)
+            port = next(
+                (line.split()[-1] for line in process.stdout if line.startswith("listening on ")),
+                None,
+            )
             if port is None:
                 process.wait()
                 errors.seek(0)
                 said = errors.read().strip()
-                raise UserCodeError(f"{said}\n(while the model was loaded in a process of its own, as it will be served)")
+                raise UserCodeError(
+                    f"{said}\n(while the model was loaded in a process of its own, as it will be served)"
+                )
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
             process.kill()
@@ -118,7 +126,11 @@ def server(folder: Path):
 
 
 def prove_archive(
-    folder: Path, rows: pd.DataFrame, wanted: np.ndarray, spec: Specification, tolerance: tuple[float, float]
+    folder: Path,
+    rows: pd.DataFrame,
+    wanted: np.ndarray,
+    spec: Specification,
+    tolerance: tuple[float, float],
 ) -> float:
     """Asks the archive's server for all rows, and for some alone. The largest difference; raises ParityError."""
     records = _records(rows, spec)
@@ -127,7 +139,9 @@ def prove_archive(
         try:
             alone = [_asked(address, [record])[0] for record in records[:ALONE]]
         except UserCodeError as error:
-            raise ParityError(f"{ALONE_DIFFERS}. Among others it is answered, alone: {error}") from None
+            raise ParityError(
+                f"{ALONE_DIFFERS}. Among others it is answered, alone: {error}"
+            ) from None
     _compare(
         together, wanted, rows, spec, tolerance,
         "a process of its own answers otherwise than the training: something is random, or a global was not pickled",
@@ -141,7 +155,9 @@ def prove_archive(
 
 def _records(rows: pd.DataFrame, spec: Specification) -> list[dict]:
     columns = {name: wire_values(spec.type_of(name), rows[name]) for name in spec.names}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def _asked(address: str, records: Sequence[dict]) -> np.ndarray:

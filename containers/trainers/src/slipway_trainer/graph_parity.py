@@ -38,7 +38,9 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
         self._spec = spec
 
     def predict(self, data: pd.DataFrame) -> np.ndarray:
@@ -70,11 +72,16 @@ def prove(
     answerable, skipped = _answerable(predict, probed)
     if answerable:
         made = pd.concat(answerable, ignore_index=True)
-        largest = max(largest, compare(session.predict(made), predict(made), made, tolerance, spec, "made to differ"))
+        largest = max(
+            largest,
+            compare(session.predict(made), predict(made), made, tolerance, spec, "made to differ"),
+        )
     return Proof(len(rows) + sum(map(len, answerable)), largest, skipped)
 
 
-def _answerable(predict: Predict, probed: list[tuple[str, pd.DataFrame]]) -> tuple[list[pd.DataFrame], list[str]]:
+def _answerable(
+    predict: Predict, probed: list[tuple[str, pd.DataFrame]]
+) -> tuple[list[pd.DataFrame], list[str]]:
     """The rows that the fitted object answers, and what it refuses: there is nothing to compare with.
 
     All are tried at once, because a call costs more than its rows; only where that fails, half of them.
@@ -119,7 +126,9 @@ def described(rows: pd.DataFrame, row: int, spec: Specification) -> str:
     """A row in a message; what is sensitive stays out."""
     hidden = set(spec.hidden)
     shown = {
-        name: "…" if name in hidden else _short(wire_values(spec.type_of(name), rows[name].iloc[[row]])[0])
+        name: "…"
+        if name in hidden
+        else _short(wire_values(spec.type_of(name), rows[name].iloc[[row]])[0])
         for name in list(rows.columns)[:12]
     }
     more = f", and {rows.shape[1] - 12} more" if rows.shape[1] > 12 else ""
@@ -132,12 +141,21 @@ def _short(value: object) -> str:
 
 
 def parity_document(
-    predict: Predict, data: pd.DataFrame, spec: Specification, tolerance: tuple[float, float], rows: int, seed: int
+    predict: Predict,
+    data: pd.DataFrame,
+    spec: Specification,
+    tolerance: tuple[float, float],
+    rows: int,
+    seed: int,
 ) -> dict[str, object]:
     """parity.json: rows as a caller sends them, with the fitted object's predictions as float32."""
     chosen = sample(data, max(1, min(rows, DOCUMENT_VALUES // data.shape[1])), seed)
     texts = chosen.select_dtypes(object)
-    length = int(texts.map(lambda v: len(v) if isinstance(v, str) else 4).to_numpy().sum()) if texts.shape[1] else 0
+    length = (
+        int(texts.map(lambda v: len(v) if isinstance(v, str) else 4).to_numpy().sum())
+        if texts.shape[1]
+        else 0
+    )
     if length > DOCUMENT_TEXT:
         chosen = sample(chosen, max(1, len(chosen) * DOCUMENT_TEXT // length), seed)
     answers = predict(chosen).astype(np.float32).astype(np.float64)

@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from slipway_exporters.export import TOLERANCES, Exported, export_columns, export_features, is_network, kind_of, library_of
+from slipway_exporters.export import (
+    TOLERANCES,
+    Exported,
+    export_columns,
+    export_features,
+    is_network,
+    kind_of,
+    library_of,
+)
 from slipway_server.failures import UserCodeError
 from slipway_server.program import Program
 from slipway_trainer.archive import lay_out, pack, prove_archive
@@ -49,7 +57,9 @@ class Candidate:
         return TOLERANCES["network" if inexact else kind_of(self.fitted)]
 
 
-def hand_over(job: TrainingJob, candidate: Candidate, tables: dict[str, Rows], started: float) -> None:
+def hand_over(
+    job: TrainingJob, candidate: Candidate, tables: dict[str, Rows], started: float
+) -> None:
     """Writes the model's files; nothing where it does not predict what the fitted object does."""
     metrics = {
         "task": candidate.task,
@@ -67,17 +77,28 @@ def hand_over(job: TrainingJob, candidate: Candidate, tables: dict[str, Rows], s
 
 
 def write_model(
-    job: TrainingJob, candidate: Candidate, data: pd.DataFrame, metrics: dict[str, object], started: float
+    job: TrainingJob,
+    candidate: Candidate,
+    data: pd.DataFrame,
+    metrics: dict[str, object],
+    started: float,
 ) -> None:
     """Proves and writes, metrics.json last. `data`: rows that the proof and parity.json are taken from."""
     measured = time.monotonic()
     write = _write_container if candidate.container else _write_graph
     largest, compared = write(job, candidate, data)
     document = parity_document(
-        candidate.predict, data, candidate.spec, candidate.tolerance(), candidate.parity_rows, candidate.seed
+        candidate.predict,
+        data,
+        candidate.spec,
+        candidate.tolerance(),
+        candidate.parity_rows,
+        candidate.seed,
     )
     write_document(job.model / "parity.json", document)
-    write_document(job.model / "environment.json", environment({"seed": candidate.seed, "device": "cpu"}))
+    write_document(
+        job.model / "environment.json", environment({"seed": candidate.seed, "device": "cpu"})
+    )
     write_document(job.model / "metrics.json", metrics)
     named = "model.tar.gz" if candidate.container else "model.onnx"
     print(
@@ -121,7 +142,9 @@ def _proved(candidate: Candidate, rows: pd.DataFrame, link: str | None):
     return exported, proof
 
 
-def _write_container(job: TrainingJob, candidate: Candidate, data: pd.DataFrame) -> tuple[float, int]:
+def _write_container(
+    job: TrainingJob, candidate: Candidate, data: pd.DataFrame
+) -> tuple[float, int]:
     rows = sample(data, min(ARCHIVE_ROWS, max(1, candidate.parity_rows)), candidate.seed)
     columns = [
         {"name": c["name"], "type": c["type"], "floating": _floating(data[c["name"]], c["type"])}
@@ -136,7 +159,9 @@ def _write_container(job: TrainingJob, candidate: Candidate, data: pd.DataFrame)
     with tempfile.TemporaryDirectory(prefix="slipway-") as scratch:
         folder = Path(scratch) / "model"
         lay_out(folder, candidate.fitted, candidate.program.folder, document)
-        largest = prove_archive(folder, rows, candidate.predict(rows), candidate.spec, candidate.tolerance())
+        largest = prove_archive(
+            folder, rows, candidate.predict(rows), candidate.spec, candidate.tolerance()
+        )
         pack(folder, job.model / "model.tar.gz")
     return largest, len(rows)
 

@@ -42,18 +42,27 @@ def probes(
         else:
             seen = rows[name].to_numpy()
             ends = [np.nanmin(seen) - 1, np.nanmax(seen) + 1] if np.isfinite(seen).any() else [0.0]
-            yield f"'{name}' beyond what was seen", _with(few, name, np.resize(ends, len(few)), single)
+            yield (
+                f"'{name}' beyond what was seen",
+                _with(few, name, np.resize(ends, len(few)), single),
+            )
     left = min(ROWS_AT_MOST, max(1, VALUES_AT_MOST // rows.shape[1]))
     each = max(5, left // max(1, len(thresholds)))
     for name, values in thresholds.items():
         near = _near(np.asarray(values), single)
-        near = near if len(near) <= each else near[np.sort(random.choice(len(near), each, replace=False))]
+        near = (
+            near
+            if len(near) <= each
+            else near[np.sort(random.choice(len(near), each, replace=False))]
+        )
         made = rows.iloc[random.integers(len(rows), size=len(near))].reset_index(drop=True)
         yield f"'{name}' at a threshold", _with(made, name, near, single)
 
 
 def _few(rows: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    return rows.iloc[random.integers(len(rows), size=min(ROWS_EACH, len(rows)))].reset_index(drop=True)
+    return rows.iloc[random.integers(len(rows), size=min(ROWS_EACH, len(rows)))].reset_index(
+        drop=True
+    )
 
 
 def _near(thresholds: np.ndarray, single: bool) -> np.ndarray:

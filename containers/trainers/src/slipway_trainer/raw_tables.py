@@ -33,13 +33,17 @@ def read_rows(channel: str, folder: Path, spec: Specification, container: bool) 
     files = feature_files(folder)
     if not files:
         raise TrainingInputError(f"channel '{channel}' holds no .parquet file ({folder}).")
-    table = pa.concat_tables([_sorted(_read(path, spec)) for path in files], promote_options="permissive")
+    table = pa.concat_tables(
+        [_sorted(_read(path, spec)) for path in files], promote_options="permissive"
+    )
     if not table.num_rows:
         raise TrainingInputError(
             f"channel '{channel}' has no row in {len(files)} file(s); give it at least one."
         )
     labels = _labels(channel, table)
-    data = {name: _series(name, spec.type_of(name), table[name], container, spec) for name in spec.names}
+    data = {
+        name: _series(name, spec.type_of(name), table[name], container, spec) for name in spec.names
+    }
     return Rows(pd.DataFrame(data, index=pd.RangeIndex(table.num_rows)), labels)
 
 
@@ -74,7 +78,9 @@ def _labels(channel: str, table: pa.Table) -> np.ndarray:
     return labels
 
 
-def _series(name: str, kind: str, column: pa.ChunkedArray, container: bool, spec: Specification) -> pd.Series:
+def _series(
+    name: str, kind: str, column: pa.ChunkedArray, container: bool, spec: Specification
+) -> pd.Series:
     if kind == "string":
         values = _cast(name, column, pa.string()).to_pandas().astype(object)
         return values.where(values.notna() & (values != ""), np.nan)

@@ -24,7 +24,13 @@ TYPES = {
     "timestamp": pa.timestamp("us", "UTC"),
 }
 
-COLUMNS = {"plan": "string", "home city": "string", "age": "number", "balance $": "number", "visits": "integer"}
+COLUMNS = {
+    "plan": "string",
+    "home city": "string",
+    "age": "number",
+    "balance $": "number",
+    "visits": "integer",
+}
 
 
 def made_frame(rows: int = 600, seed: int = 1) -> pd.DataFrame:
@@ -39,7 +45,12 @@ def made_frame(rows: int = 600, seed: int = 1) -> pd.DataFrame:
             "visits": random.integers(0, 30, rows).astype(float),
         }
     )
-    score = (data["age"] - 45) / 12 + (data["plan"] == "pro") - data["visits"] / 30 + random.normal(size=rows)
+    score = (
+        (data["age"] - 45) / 12
+        + (data["plan"] == "pro")
+        - data["visits"] / 30
+        + random.normal(size=rows)
+    )
     for name, share in (("plan", 0.05), ("age", 0.1)):
         data.loc[random.random(rows) < share, name] = np.nan
     return data.assign(left=(score > 0).astype(float), value=score * 1000 + data["balance $"])
@@ -62,18 +73,32 @@ class PythonJob(Job):
         self._config("hyperparameters", values)
         self._config("checkpointconfig", {"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/checkpoints"})
 
-    def table(self, data: pd.DataFrame, columns: dict[str, str], label: str = "left", channel: str = "train") -> None:
+    def table(
+        self,
+        data: pd.DataFrame,
+        columns: dict[str, str],
+        label: str = "left",
+        channel: str = "train",
+    ) -> None:
         """Raw columns, as `features: { inModel }` has them."""
-        document = {"input": "columns", "features": [], "columns": [{"name": n, "type": t} for n, t in columns.items()]}
+        document = {
+            "input": "columns",
+            "features": [],
+            "columns": [{"name": n, "type": t} for n, t in columns.items()],
+        }
         (self._channel_folder("features") / "features.json").write_text(json.dumps(document))
-        arrays = {n: pa.array(data[n].tolist(), TYPES[t], from_pandas=True) for n, t in columns.items()}
+        arrays = {
+            n: pa.array(data[n].tolist(), TYPES[t], from_pandas=True) for n, t in columns.items()
+        }
         self._parquet(arrays, data[label], channel)
 
     def declared(self, data: pd.DataFrame, names: list[str], label: str = "left") -> None:
         """Declared features, as float32."""
         document = {"features": [{"name": name} for name in names]}
         (self._channel_folder("features") / "features.json").write_text(json.dumps(document))
-        arrays = {n: pa.array(data[n].to_numpy(np.float32), pa.float32(), from_pandas=True) for n in names}
+        arrays = {
+            n: pa.array(data[n].to_numpy(np.float32), pa.float32(), from_pandas=True) for n in names
+        }
         self._parquet(arrays, data[label], "train")
 
     def _parquet(self, arrays: dict, label: pd.Series, channel: str) -> None:
@@ -84,7 +109,9 @@ class PythonJob(Job):
         return onnxruntime.InferenceSession(str(self.model / "model.onnx"))
 
 
-def answered(session: onnxruntime.InferenceSession, data: pd.DataFrame, columns: dict[str, str]) -> np.ndarray:
+def answered(
+    session: onnxruntime.InferenceSession, data: pd.DataFrame, columns: dict[str, str]
+) -> np.ndarray:
     """The graph's predictions, with tensors made here of nothing but the contract."""
     inputs = {}
     for name, kind in columns.items():

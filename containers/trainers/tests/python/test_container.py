@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from python_job import COLUMNS, PythonCase, made_frame
 
 TRAIN = """
@@ -48,7 +49,9 @@ class Endpoint:
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, dict]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        connection.request(method, path, body if isinstance(body, (str, bytes)) else json.dumps(body))
+        connection.request(
+            method, path, body if isinstance(body, (str, bytes)) else json.dumps(body)
+        )
         reply = connection.getresponse()
         answer = reply.status, json.loads(reply.read())
         connection.close()
@@ -87,12 +90,16 @@ class ContainerTest(PythonCase):
             sorted(p.relative_to(folder).as_posix() for p in folder.iterdir()),
             ["code", "features.py", "fitted.pkl", "serve.json", "train.py"],
         )
-        mean = (self.rows["age"].fillna(40) / 10 + self.rows["visits"])[self.rows["left"] == 1].mean()
+        mean = (self.rows["age"].fillna(40) / 10 + self.rows["visits"])[
+            self.rows["left"] == 1
+        ].mean()
         wanted = 1 / (1 + np.exp(30 / 10 + 4 - mean))
         endpoint = self.endpoint()
         self.assertEqual(endpoint.ask("GET", "/ping"), (200, {}))
         row = {"plan": "pro", "home city": "Kyoto", "age": 30, "balance $": 1.5, "visits": 4}
-        status, reply = endpoint.ask("POST", "/invocations", {"instances": [row, {**row, "plan": None}]})
+        status, reply = endpoint.ask(
+            "POST", "/invocations", {"instances": [row, {**row, "plan": None}]}
+        )
         self.assertEqual(status, 200, reply)
         self.assertAlmostEqual(reply["predictions"][0]["prediction"], wanted, places=12)
         self.assertEqual([p["why"] for p in reply["predictions"]], [{"plan": 3}, {"plan": 4}])
@@ -100,18 +107,30 @@ class ContainerTest(PythonCase):
     def test_the_open_inference_protocol_is_spoken_too(self) -> None:
         self.job.program(TRAIN, features=FEATURES)
         self.assert_trained(self.job.run())
-        values = {"plan": ["pro", None], "home city": ["Oslo", "Oslo"], "age": [30, None], "balance $": [0, 0], "visits": [4, 4]}
-        inputs = [{"name": n, "shape": [2], "datatype": "BYTES", "data": v} for n, v in values.items()]
+        values = {
+            "plan": ["pro", None],
+            "home city": ["Oslo", "Oslo"],
+            "age": [30, None],
+            "balance $": [0, 0],
+            "visits": [4, 4],
+        }
+        inputs = [
+            {"name": n, "shape": [2], "datatype": "BYTES", "data": v} for n, v in values.items()
+        ]
         endpoint = self.endpoint()
         status, reply = endpoint.ask("POST", "/invocations", {"id": "7", "inputs": inputs})
         self.assertEqual(status, 200, reply)
         rows = [dict(zip(values, row)) for row in zip(*values.values())]
         _, other = endpoint.ask("POST", "/invocations", {"instances": rows})
-        self.assertEqual(reply["outputs"][0]["data"], [p["prediction"] for p in other["predictions"]])
+        self.assertEqual(
+            reply["outputs"][0]["data"], [p["prediction"] for p in other["predictions"]]
+        )
         self.assertEqual((reply["id"], reply["outputs"][0]["shape"]), ("7", [2]))
 
     def test_bad_requests_and_failures_are_told_without_values(self) -> None:
-        source = TRAIN.replace("return [", 'assert not (known == 11).any(), data["plan"].iloc[0]\n        return [')
+        source = TRAIN.replace(
+            "return [", 'assert not (known == 11).any(), data["plan"].iloc[0]\n        return ['
+        )
         self.job.program(source, features=FEATURES)
         self.assert_trained(self.job.run())
         endpoint = Endpoint(self.unpacked())
@@ -120,7 +139,11 @@ class ContainerTest(PythonCase):
             ({"rows": []}, 400, "instances"),
             ({"instances": [3]}, 400, "row 1 must be an object"),
             ({"instances": [{"age": "many"}]}, 400, "column 'age' must be of type number"),
-            ({"instances": [{"plan": "secret plan", "visits": 1}]}, 500, "train.py:14 in predict: AssertionError: <value of plan>"),
+            (
+                {"instances": [{"plan": "secret plan", "visits": 1}]},
+                500,
+                "train.py:14 in predict: AssertionError: <value of plan>",
+            ),
         ]
         for body, status, words in cases:
             with self.subTest(words):
@@ -148,7 +171,11 @@ class ContainerTest(PythonCase):
             if own:
                 site = Path(np.__file__).parents[1]
                 (folder / "packages").symlink_to(site, target_is_directory=True)
-            done = subprocess.run([sys.executable, "-c", ask, str(folder), json.dumps(row)], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-c", ask, str(folder), json.dumps(row)],
+                capture_output=True,
+                text=True,
+            )
             self.assertEqual(done.returncode, 0, done.stderr)
             name, _, body = done.stdout.strip().partition(" ")
             answers.append(body)
@@ -166,15 +193,28 @@ class ContainerTest(PythonCase):
         self.assertEqual(len(hashes), 1)
 
     def test_features_that_depend_on_the_other_rows_are_refused(self) -> None:
-        self.job.program(TRAIN, features="""
+        self.job.program(
+            TRAIN,
+            features="""
             def features(data):
                 data["doubled"] = data["age"].fillna(data["age"].mean()) + data["visits"].rank(pct=True)
                 return data
-        """)
-        self.fails(self.job.run(), "a row alone gets another answer", "features.py", "compute such numbers in train()")
+        """,
+        )
+        self.fails(
+            self.job.run(),
+            "a row alone gets another answer",
+            "features.py",
+            "compute such numbers in train()",
+        )
 
     def test_what_does_not_pickle_or_load_is_refused(self) -> None:
-        self.job.program(TRAIN.replace("return Rule(", "self = Rule(0); self.rows = (i for i in [1]); return self or ("), features=FEATURES)
+        self.job.program(
+            TRAIN.replace(
+                "return Rule(", "self = Rule(0); self.rows = (i for i in [1]); return self or ("
+            ),
+            features=FEATURES,
+        )
         self.fails(self.job.run(), "does not pickle", "generator")
 
     def test_missing_values_keep_the_training_types(self) -> None:
@@ -203,5 +243,3 @@ class ContainerTest(PythonCase):
         wanted = np.array(parity["output"]["data"])
         self.assertLess(np.abs(got.astype(np.float32) - wanted).max(), parity["tolerance"])
         self.assertEqual(self.job.document("metrics.json")["kind"], "python")
-
-

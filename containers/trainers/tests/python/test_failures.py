@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+
 from python_job import COLUMNS, PythonCase, made_frame
 
 GOOD = """
@@ -32,13 +33,16 @@ class FailureTest(PythonCase):
             def train(data, hyperparameters):
                 return helper.column(data, "plann")
             """,
-            "train.py:4 in train\n    return helper.column(data, \"plann\")",
+            'train.py:4 in train\n    return helper.column(data, "plann")',
             helper="def column(data, name):\n    return data[name]\n",
         )
         self.assertEqual(first, "helper.py:2 in column: KeyError: 'plann'")
 
     def test_a_file_that_cannot_be_read_is_named_with_its_line(self) -> None:
-        self.assertRegex(self.refused("def train(data, hyperparameters)\n    return 1\n"), r"^train\.py:1: SyntaxError: expected ':'")
+        self.assertRegex(
+            self.refused("def train(data, hyperparameters)\n    return 1\n"),
+            r"^train\.py:1: SyntaxError: expected ':'",
+        )
         self.assertEqual(
             self.refused("x = 1\nimport nowhere\n"),
             "train.py:2: ModuleNotFoundError: No module named 'nowhere'; add the package to the model's requirements.txt, pinned with ==",
@@ -49,12 +53,30 @@ class FailureTest(PythonCase):
             ("x = 1\n", ("train.py has no function train", "def train(data, hyperparameters)")),
             ("def train(data):\n    return 1\n", ("takes 1 parameters",)),
             ("def train(data, hyperparameters):\n    pass\n", ("train() returned None",)),
-            ("def train(data, hyperparameters):\n    return 3\n", ("int has no predict", "def predict(fitted, data)")),
-            (GOOD + "\n    def predict(fitted, data):\n        return [0.5]\n", ("predict() returned 1 numbers for 200 rows",)),
-            (GOOD + "\n    def predict(fitted, data):\n        return data['visits']\n", ("is the probability of class 1, from 0 to 1",)),
-            (GOOD + "\n    def predict(fitted, data):\n        return data['age'] / 1000\n", ("nan for", "finite number")),
-            (GOOD + "\n    def predict(fitted, data):\n        return ['high'] * len(data)\n", ("predict() returned list", "one number per row")),
-            (GOOD.replace("LogisticRegression", "LinearSVC").replace("linear_model", "svm"), ("LinearSVC has no predict_proba",)),
+            (
+                "def train(data, hyperparameters):\n    return 3\n",
+                ("int has no predict", "def predict(fitted, data)"),
+            ),
+            (
+                GOOD + "\n    def predict(fitted, data):\n        return [0.5]\n",
+                ("predict() returned 1 numbers for 200 rows",),
+            ),
+            (
+                GOOD + "\n    def predict(fitted, data):\n        return data['visits']\n",
+                ("is the probability of class 1, from 0 to 1",),
+            ),
+            (
+                GOOD + "\n    def predict(fitted, data):\n        return data['age'] / 1000\n",
+                ("nan for", "finite number"),
+            ),
+            (
+                GOOD + "\n    def predict(fitted, data):\n        return ['high'] * len(data)\n",
+                ("predict() returned list", "one number per row"),
+            ),
+            (
+                GOOD.replace("LogisticRegression", "LinearSVC").replace("linear_model", "svm"),
+                ("LinearSVC has no predict_proba",),
+            ),
         ]
         for train, words in cases:
             with self.subTest(words):
@@ -68,7 +90,10 @@ class FailureTest(PythonCase):
 
     def test_steps_that_no_graph_has_are_named_with_both_ways_out(self) -> None:
         cases = [
-            ("FunctionTransformer(lambda x: x * 2)", ("functiontransformer", "<lambda> is Python", "declared", "target: 'container'")),
+            (
+                "FunctionTransformer(lambda x: x * 2)",
+                ("functiontransformer", "<lambda> is Python", "declared", "target: 'container'"),
+            ),
             ("OneHotEncoder()", ("handle_unknown='error'", "handle_unknown='ignore'")),
         ]
         for step, words in cases:
@@ -120,7 +145,12 @@ class FailureTest(PythonCase):
         )  # fmt: skip
 
     def test_features_py_has_no_place_in_a_graph(self) -> None:
-        self.refused(GOOD, "features.py is Python", "target: 'container'", features="def features(data):\n    return data\n")
+        self.refused(
+            GOOD,
+            "features.py is Python",
+            "target: 'container'",
+            features="def features(data):\n    return data\n",
+        )
 
     def test_labels_and_hyperparameters_are_checked(self) -> None:
         self.job.program(GOOD)
@@ -143,7 +173,9 @@ class FailureTest(PythonCase):
                 return float(data["home city"].iloc[0])
         """)
         finished = self.job.run()
-        first = self.fails(finished, "train.py:2 in train: ValueError: could not convert string to float")
+        first = self.fails(
+            finished, "train.py:2 in train: ValueError: could not convert string to float"
+        )
         for city in self.rows["home city"].unique():
             self.assertNotIn(city, first + finished.errors)
 

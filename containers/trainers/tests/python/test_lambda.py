@@ -1,8 +1,8 @@
 """train.py for an ONNX graph: what the graph answers is what the user's own library answers."""
 
-
 import numpy as np
 import pandas as pd
+
 from python_job import COLUMNS, PythonCase, answered, made_frame
 
 PIPELINE = """
@@ -42,9 +42,19 @@ class LambdaTest(PythonCase):
         self.rows = made_frame()
         self.job.configured(user={"C": 0.5})
 
-    def oracle(self, source: str, columns: dict[str, str], label: str = "left", hyperparameters: dict | None = None):
+    def oracle(
+        self,
+        source: str,
+        columns: dict[str, str],
+        label: str = "left",
+        hyperparameters: dict | None = None,
+    ):
         data = self.rows[[*columns, label]]
-        return fitted_by(source, data.assign(**{label: data[label].astype(int)} if label == "left" else {}), hyperparameters or {})
+        return fitted_by(
+            source,
+            data.assign(**{label: data[label].astype(int)} if label == "left" else {}),
+            hyperparameters or {},
+        )
 
     def test_a_pipeline_answers_raw_columns_as_scikit_learn_does(self) -> None:
         self.job.program(PIPELINE)
@@ -56,12 +66,17 @@ class LambdaTest(PythonCase):
         fresh.loc[:20, "plan"] = "enterprise"
         oracle = self.oracle(PIPELINE, COLUMNS, hyperparameters={"C": 0.5})
         wanted = oracle.predict_proba(fresh[list(COLUMNS)])[:, 1]
-        np.testing.assert_allclose(answered(self.job.graph(), fresh, COLUMNS), wanted, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(
+            answered(self.job.graph(), fresh, COLUMNS), wanted, rtol=0, atol=1e-7
+        )
         inputs = [(i.name, i.type, i.shape) for i in self.job.graph().get_inputs()]
         self.assertEqual(inputs[1], ("home city", "tensor(string)", ["rows", 1]))
         self.assertEqual(inputs[2], ("age", "tensor(double)", ["rows", 1]))
         metrics = self.job.document("metrics.json")
-        self.assertEqual((metrics["kind"], metrics["library"], metrics["train"]["rows"]), ("linear", "sklearn", 600))
+        self.assertEqual(
+            (metrics["kind"], metrics["library"], metrics["train"]["rows"]),
+            ("linear", "sklearn", 600),
+        )
         self.assertEqual(metrics["validation"]["rows"], 100)
 
     def test_parity_json_has_rows_as_a_caller_sends_them(self) -> None:
@@ -76,11 +91,22 @@ class LambdaTest(PythonCase):
         self.assertTrue(all(isinstance(v, int) for v in parity["input"]["columns"]["visits"]))
         answers = answered(self.job.graph(), rows.astype({"age": float}), COLUMNS)
         wanted = np.array(parity["output"]["data"])
-        self.assertTrue((np.abs(answers - wanted) <= parity["tolerance"] + parity["relativeTolerance"] * wanted).all())
+        self.assertTrue(
+            (
+                np.abs(answers - wanted)
+                <= parity["tolerance"] + parity["relativeTolerance"] * wanted
+            ).all()
+        )
 
     def test_the_same_training_gives_the_same_bytes(self) -> None:
-        source = PIPELINE.replace("LogisticRegression(C=hyperparameters[\"C\"], max_iter=1000)", "RandomForestClassifier(20)")
-        self.job.program("from sklearn.ensemble import RandomForestClassifier\n" + __import__("textwrap").dedent(source))
+        source = PIPELINE.replace(
+            'LogisticRegression(C=hyperparameters["C"], max_iter=1000)',
+            "RandomForestClassifier(20)",
+        )
+        self.job.program(
+            "from sklearn.ensemble import RandomForestClassifier\n"
+            + __import__("textwrap").dedent(source)
+        )
         self.job.table(self.rows, COLUMNS)
         self.assert_trained(self.job.run())
         first = self.job.model_hash()
@@ -108,7 +134,9 @@ class LambdaTest(PythonCase):
 
     def test_times_and_flags_are_numbers_in_the_graph(self) -> None:
         random = np.random.default_rng(3)
-        at = pd.to_datetime("2024-01-01T00:00:00Z") + pd.to_timedelta(random.integers(0, 10**13, 400), unit="us")
+        at = pd.to_datetime("2024-01-01T00:00:00Z") + pd.to_timedelta(
+            random.integers(0, 10**13, 400), unit="us"
+        )
         data = pd.DataFrame({"at": at, "flag": random.random(400) < 0.5})
         data["left"] = ((at > at.sort_values()[200]) ^ data["flag"]).astype(float)
         columns = {"at": "timestamp", "flag": "boolean"}
@@ -124,7 +152,9 @@ class LambdaTest(PythonCase):
         sent = self.job.document("parity.json")["input"]["columns"]
         self.assertRegex(sent["at"][0], r"^2024-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
         self.assertIs(type(sent["flag"][0]), bool)
-        micros = data.assign(at=at.asi8 // (1000 if at.unit == "ns" else 1), flag=data["flag"].astype(float))
+        micros = data.assign(
+            at=at.asi8 // (1000 if at.unit == "ns" else 1), flag=data["flag"].astype(float)
+        )
         answers = answered(self.job.graph(), micros, columns)
         self.assertGreater(np.mean((answers > 0.5) == (data["left"] == 1)), 0.9)
 
