@@ -29,7 +29,6 @@ from sklearn.ensemble import (
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
-    Lasso,
     LogisticRegression,
     PoissonRegressor,
     Ridge,
