@@ -105,7 +105,7 @@ describe('a model that a container answers', () => {
     await succeeds('train', notesModel, '--wait');
     const second = await versionIs(2);
     expect(await endpoints()).toHaveLength(2);
-    await laptop.json('rollback', notesModel, '--reason', 'too smooth');
+    await laptop.json('rollback', notesModel, '--to', '1', '--reason', 'too smooth');
     const first = await versionIs(1);
     expect(first.predictions[0].prediction).toBeGreaterThan(second.predictions[0].prediction);
   });
