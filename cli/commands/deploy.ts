@@ -4,6 +4,7 @@ import { type Common, deployedCommand } from '../command.ts';
 import { deploy } from '../deploy.ts';
 import { pointAt } from '../deployment.ts';
 import { modelFolderOf } from '../model-python.ts';
+import { checkProgram } from '../sample/check-program.ts';
 import { processTerminal, seconds } from '../terminal.ts';
 
 /** What a person does next. */
@@ -27,7 +28,8 @@ export const deployCommand = (): Command =>
     const terminal = processTerminal(options.json);
     // What is written wrong is told before anything is begun.
     const folders = await readModelFolders(process.env);
-    if (model !== undefined) await modelFolderOf(model);
+    const meant = model === undefined ? folders : [await modelFolderOf(model)];
+    for (const folder of meant) checkProgram(folder);
     const laptop = pointAt(options);
     const { env: environment } = options;
     const deployed = await deploy({ environment, laptop, folders, model }, terminal);

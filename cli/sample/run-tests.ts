@@ -1,13 +1,13 @@
 // A model's own tests, in its Python environment and with the platform's own reading of its sample rows.
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ModelFolder } from '../../config/models.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { usageError } from '../command-error.ts';
+import { inWorkFolder } from '../work-folder.ts';
 import { trainerCode } from './run-trainer.ts';
 import { writeChannels } from './sample-rows.ts';
 
@@ -68,15 +68,28 @@ function countsIn(report: string): Pick<TestResult, 'passed' | 'failed' | 'skipp
   return { passed, failed: failed + error, skipped };
 }
 
+interface PytestPlace {
+  readonly cwd: string;
+  readonly toStandardError: boolean;
+  /** Ends pytest. */
+  readonly stopped: AbortSignal;
+}
+
 function runPytest(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
-  { cwd, toStandardError }: { readonly cwd: string; readonly toStandardError: boolean },
+  { cwd, toStandardError, stopped }: PytestPlace,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const output = toStandardError ? 2 : 'inherit';
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', output, 'inherit'] });
+    const child = spawn(command, args, {
+      cwd,
+      env,
+      stdio: ['ignore', output, 'inherit'],
+      signal: stopped,
+      killSignal: 'SIGKILL',
+    });
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
   });
@@ -101,9 +114,10 @@ export async function runTests(
 ): Promise<TestResult> {
   const { name: model } = folder.definition;
   const tests = testsIn(folder);
-  const base = await mkdtemp(join(tmpdir(), 'slipway-test-'));
-  try {
+  return inWorkFolder('slipway-test-', async ({ folder: base, stopped }) => {
     const startedAt = performance.now();
+    const temporary = join(base, 'tmp');
+    await mkdir(temporary);
     const report = join(base, 'report.json');
     const env = {
       ...process.env,
@@ -111,17 +125,17 @@ export async function runTests(
       PYTHONPATH: [trainerCode, folder.folder].join(':'),
       PYTHONDONTWRITEBYTECODE: '1',
       PYTHONHASHSEED: '0',
+      // What tests leave in the temporary folder goes with the rest.
+      TMPDIR: temporary,
       SLIPWAY_TEST_REPORT: report,
       SLIPWAY_TEST_CONTEXT: await writeContext(folder, base),
     };
     const plugins = ['-p', 'slipway_pytest', '-p', 'no:cacheprovider'];
     const args = ['-m', 'pytest', ...plugins, '--rootdir', folder.folder];
-    const place = { cwd: folder.folder, toStandardError: json };
+    const place = { cwd: folder.folder, toStandardError: json, stopped };
     const python = join(environment, 'bin', 'python');
     const exitCode = await runPytest(python, [...args, tests, ...pytest], env, place);
     const seconds = Math.round(performance.now() - startedAt) / 1_000;
     return { model, exitCode, ...countsIn(report), seconds };
-  } finally {
-    await rm(base, { recursive: true, force: true });
-  }
+  });
 }

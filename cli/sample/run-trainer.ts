@@ -41,6 +41,13 @@ export async function writeConfiguration(base: string, definition: ModelDefiniti
 /** A training's own code failed; the message begins with the user's file and line. */
 export class TrainingFailedError extends CommandError {}
 
+export interface TrainerTools {
+  /** Hears each line that the trainer writes. */
+  note(line: string): void;
+  /** Ends the trainer. */
+  readonly stopped: AbortSignal;
+}
+
 /**
  * Runs the trainer in a Python environment; each line that it writes is told.
  * @throws TrainingFailedError with what it left in its failure file
@@ -48,12 +55,15 @@ export class TrainingFailedError extends CommandError {}
 export async function runTrainer(
   environment: string,
   base: string,
-  note: (line: string) => void,
+  { note, stopped }: TrainerTools,
 ): Promise<void> {
-  const { PATH = '', HOME = '', TMPDIR } = process.env;
+  const { PATH = '', HOME = '' } = process.env;
+  // Whatever the training leaves in the temporary folder goes with the rest.
+  const temporary = join(base, 'tmp');
+  await mkdir(temporary, { recursive: true });
   // A training job knows nothing of this terminal's variables.
   const env = {
-    ...{ PATH: `${join(environment, 'bin')}:${PATH}`, HOME, ...(TMPDIR && { TMPDIR }) },
+    ...{ PATH: `${join(environment, 'bin')}:${PATH}`, HOME, TMPDIR: temporary },
     SAGEMAKER_BASE_DIR: base,
     PYTHONUNBUFFERED: '1',
     PYTHONDONTWRITEBYTECODE: '1',
@@ -62,6 +72,8 @@ export async function runTrainer(
     cwd: base,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
+    signal: stopped,
+    killSignal: 'SIGKILL',
   });
   const errors: string[] = [];
   createInterface(child.stdout).on('line', (line) => note(`    ${line}`));

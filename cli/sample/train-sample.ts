@@ -1,9 +1,9 @@
 // A training on this machine, of some of a file's rows: the pipeline's own code, without a cloud.
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelFolder } from '../../config/models.ts';
 import type { Terminal } from '../terminal.ts';
+import { inWorkFolder, type WorkFolder } from '../work-folder.ts';
 import { judgeSample, type SampleVerdict } from './judge-sample.ts';
 import { runTrainer, writeConfiguration, writeProgram } from './run-trainer.ts';
 import { type SampleChannels, writeChannels } from './sample-rows.ts';
@@ -37,7 +37,7 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
 }
 
 async function trainIn(
-  base: string,
+  { folder: base, stopped }: WorkFolder,
   folder: ModelFolder,
   { environment, ...request }: TrainSampleRequest,
   { note }: Pick<Terminal, 'note'>,
@@ -55,7 +55,7 @@ async function trainIn(
     await writeProgram(environment, folder.folder, channelsFolder);
   }
   await mkdir(join(base, 'model'), { recursive: true });
-  const [, training] = await timed(() => runTrainer(environment, base, note));
+  const [, training] = await timed(() => runTrainer(environment, base, { note, stopped }));
   const verdict = await judgeSample(definition, channels, join(base, 'model'));
   const total = rounded(performance.now() - startedAt);
   return { rows, ...verdict, seconds: { features, training, total } };
@@ -70,11 +70,8 @@ export async function trainSample(
   request: TrainSampleRequest,
   terminal: Pick<Terminal, 'note'>,
 ): Promise<SampleResult> {
-  const base = await mkdtemp(join(tmpdir(), 'slipway-sample-'));
-  try {
-    const result = await trainIn(base, folder, request, terminal);
-    return { model: folder.definition.name, data: request.data, ...result };
-  } finally {
-    await rm(base, { recursive: true, force: true });
-  }
+  const result = await inWorkFolder('slipway-sample-', (given) =>
+    trainIn(given, folder, request, terminal),
+  );
+  return { model: folder.definition.name, data: request.data, ...result };
 }

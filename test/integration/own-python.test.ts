@@ -124,7 +124,10 @@ async function train(base: string): Promise<Trained> {
   await writeConfiguration(base, definition);
   await writeProgram(environment, folder, inputs);
   await mkdir(join(base, 'model'));
-  await runTrainer(environment, base, () => undefined);
+  await runTrainer(environment, base, {
+    note: () => undefined,
+    stopped: new AbortController().signal,
+  });
   const made = {
     'signature.json': Buffer.from(JSON.stringify(channels.signature)),
     'features.json': Buffer.from(JSON.stringify(channels.spec)),

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { stacksFor } from '../../cli/deploy.ts';
 import { repositoryRoot } from '../../cli/laptop-file.ts';
 import { dataOf, rememberData } from '../../cli/remembered-data.ts';
+import { checkProgram } from '../../cli/sample/check-program.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 
@@ -59,5 +60,39 @@ describe('the file that a model was made from', () => {
     expect(dataOf(model, undefined)).toBe(file);
     rmSync(file);
     expect(() => dataOf(model, undefined)).toThrow(/is gone; name another file with --data/);
+  });
+});
+
+describe('the program of a model', () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'slipway-program-of-'));
+  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+  const modelWith = (files: Readonly<Record<string, string>>, trainer = 'python') => {
+    const own = mkdtempSync(join(scratch, 'model-'));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(own, name), text);
+    const training =
+      trainer === 'python' ? { training: { trainer: 'python', hyperparameters: {} } as const } : {};
+    return {
+      definition: defineModel(aModelDefinition({ name: 'churn', ...training })),
+      folder: own,
+    };
+  };
+  const train = 'def train(data, hyperparameters):\n    return 1\n';
+
+  it('is told with file and line where it does not compile, and is not run', () => {
+    const folder = modelWith({ 'train.py': `${train}\ny = = 2\n`, 'helper.py': 'raise 1' });
+    expect(() => checkProgram(folder)).toThrow(/churn is not deployed: train\.py:4: SyntaxError: /);
+    expect(() => checkProgram(folder)).not.toThrow(/helper/);
+  });
+
+  it('is all of its files', () => {
+    const folder = modelWith({ 'train.py': train, 'features.py': train, 'helper.py': 'if x\n' });
+    expect(() => checkProgram(folder)).toThrow(
+      /helper\.py:1: SyntaxError: .*\n {2}helper\.py:1\n {4}if x/,
+    );
+  });
+
+  it('that compiles is taken, and that of the stock trainer not looked at', () => {
+    expect(() => checkProgram(modelWith({ 'train.py': train }))).not.toThrow();
+    expect(() => checkProgram(modelWith({ 'train.py': '(' }, 'xgboost'))).not.toThrow();
   });
 });

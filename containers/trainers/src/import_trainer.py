@@ -5,14 +5,13 @@ what the model itself tells.
 """
 
 import importlib.util
-import tempfile
 import time
-from pathlib import Path
 
 from python_trainer import TASKS, hash_text_alike, seed_everything, unpacked_program
 from slipway_trainer.contract import TrainingJob
 from slipway_trainer.errors import TrainingInputError
 from slipway_trainer.hyperparameters import COMMON, Choice, check
+from slipway_trainer.temporary import temporary_folder
 
 DECLARED = {
     **COMMON,
@@ -67,7 +66,7 @@ def _program(job: TrainingJob) -> object:
 
     channel = job.channel("program")
     if channel is None:
-        return load_program(Path(tempfile.mkdtemp(prefix="slipway-program-")), required=False)
+        return load_program(temporary_folder("slipway-program-"), required=False)
     return load_program(unpacked_program(channel), required=False)
 
 

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from slipway_server.failures import UserCodeError
 from slipway_trainer.contract import TrainingJob
 from slipway_trainer.errors import HyperparameterError, TrainingInputError
 from slipway_trainer.hyperparameters import COMMON, Choice, check
+from slipway_trainer.temporary import temporary_folder
 
 TASKS = ("binary_classification", "regression")
 
@@ -106,7 +106,7 @@ def unpacked_program(channel: Path) -> Path:
         raise TrainingInputError(
             f"channel 'program' must hold one zip of Python files; it has {len(archives)}."
         )
-    folder = Path(tempfile.mkdtemp(prefix="slipway-program-"))
+    folder = temporary_folder("slipway-program-")
     with zipfile.ZipFile(archives[0]) as archive:
         archive.extractall(folder)
     return folder
@@ -176,7 +176,7 @@ def fit(program: object, data: object, users: dict, job: TrainingJob, seed: int)
         )
     arguments = [data, dict(users)]
     if count == 3:
-        folder = job.checkpoints() or Path(tempfile.mkdtemp(prefix="slipway-checkpoints-"))
+        folder = job.checkpoints() or temporary_folder("slipway-checkpoints-")
         folder.mkdir(parents=True, exist_ok=True)
         arguments.append(folder)
     # Once more: what was imported meanwhile may have drawn numbers, or be PyTorch.
