@@ -15,7 +15,7 @@ import { notebookPlan, skeletonPlan } from './own-python.ts';
 import { asUsageError, type DataOptions, readData } from './read-data.ts';
 import { requestJson, sampleCsv, sampleRows } from './sample-files.ts';
 import { stockPlan } from './stock-model.ts';
-import { leakWarnings, wordWarnings } from './warnings.ts';
+import { leakWarnings, notebookWarnings, wordWarnings } from './warnings.ts';
 
 export interface InitOptions extends DataOptions {
   readonly notebook?: string;
@@ -107,6 +107,7 @@ async function write(database: DuckdbDatabase, asked: Asked): Promise<InitResult
   const decided = await decide(name, options, summary);
   const { inferred, plan, notebook } = decided;
   const warnings = [
+    ...(notebook ? notebookWarnings(notebook, options.data) : []),
     ...(await leakWarnings(file, inferred)),
     ...wordWarnings(summary, new Set([...plan.inputs, options.label])),
   ];

@@ -53,6 +53,10 @@ export const Lifted = z.strictObject({
   inputs: z.array(z.string()),
   inputsAreNamed: z.boolean(),
   hyperparameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** Name of the file that it reads, where it says one. */
+  readsFile: z.string().nullable(),
+  /** Columns that the code reads, and that the data do not have. */
+  unknownColumns: z.array(z.strictObject({ column: z.string(), cell: z.int(), line: z.int() })),
   trainPy: z.string(),
   featuresPy: z.string().nullable(),
   /** Packages by the names under which they are imported. */

@@ -18,8 +18,10 @@ export function newModelFolder(name: string): string {
   }
   const folder = join(modelsFolder(process.env), name);
   if (existsSync(folder)) {
+    const workflow = workflowOf(name);
+    const rest = existsSync(join(repositoryRoot, workflow)) ? ` and ${workflow}` : '';
     throw usageError(
-      `there is a folder ${folder} already, and nothing in it is overwritten; choose another name, or remove the folder first`,
+      `there is a folder ${folder} already, and nothing in it is overwritten; choose another name, or remove the folder${rest} first`,
     );
   }
   return folder;
@@ -54,12 +56,14 @@ export function writeModelFolder(folder: string, files: Files): void {
   }
 }
 
+const workflowOf = (name: string): string => join('.github', 'workflows', `slipway-${name}.yml`);
+
 /** The workflow that runs a model's own tests on pull requests; one that is there stays as it is. */
 export function writeWorkflow(name: string, folder: string): string | undefined {
   const inRepository = relative(repositoryRoot, folder);
   // GitHub reads workflows of this repository alone.
   if (inRepository.startsWith('..')) return undefined;
-  const file = join('.github', 'workflows', `slipway-${name}.yml`);
+  const file = workflowOf(name);
   const path = join(repositoryRoot, file);
   if (existsSync(path)) return undefined;
   mkdirSync(dirname(path), { recursive: true });

@@ -1,13 +1,16 @@
+import { basename } from 'node:path';
 import type { SummarisedFile } from '../../adapters/duckdb-column-summaries.ts';
 import type { TableSummary } from '../../core/model/column-summary.ts';
 import type { InferredData } from '../../core/model/infer-definition.ts';
+import type { Lifted } from './lift-notebook.ts';
 
 /** One column alone hardly ever tells so much honestly. */
 const suspiciousAuc = 0.98;
 const suspiciousCorrelation = 0.999;
 
 export interface Warning {
-  readonly column: string;
+  /** null where it is about the file. */
+  readonly column: string | null;
   readonly message: string;
 }
 
@@ -44,3 +47,26 @@ export const wordWarnings = ({ columns }: TableSummary, used: ReadonlySet<string
         isNumberButForWords ? 'without it the column would be a number. L' : 'l'
       }eave such cells empty: df.to_csv(…) does`,
     }));
+
+/** Where the notebook was written for other data than these. */
+export function notebookWarnings(
+  { readsFile, unknownColumns }: Pick<Lifted, 'readsFile' | 'unknownColumns'>,
+  data: string,
+): Warning[] {
+  const named = basename(data);
+  const other = readsFile !== null && readsFile !== named;
+  return [
+    ...(other
+      ? [
+          {
+            column: null,
+            message: `the notebook reads ${readsFile}; --data is ${named}. Is it the same table?`,
+          },
+        ]
+      : []),
+    ...unknownColumns.map(({ column, cell, line }) => ({
+      column,
+      message: `cell ${cell}, line ${line} reads '${column}', which ${named} does not have; train.py fails there`,
+    })),
+  ];
+}

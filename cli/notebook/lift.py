@@ -16,6 +16,7 @@ from hyperparameters import name_of
 from inputs import input_columns, libraries, library_of, why_container
 from plan import Plan
 from program import Program
+from reads import file_read, unknown_columns
 from split import column_of, holdout_of
 
 
@@ -107,6 +108,8 @@ def lift(text, name, table):
         "hyperparameters": plan.pulled.values,
         "trainPy": train,
         "featuresPy": features,
+        "readsFile": file_read(plan),
+        "unknownColumns": unknown_columns(plan, table),
         "packages": sorted(used | ({library} if library in modules.values() else set())),
         "asText": as_text,
         "holdout": holdout_of(plan.slices.splits),

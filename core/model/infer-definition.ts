@@ -117,6 +117,9 @@ function inferHoldout(
   );
 }
 
+const productionMargin =
+  "a later version goes live only if the lower end of its gain's interval reaches this; a negative number accepts as much worse";
+
 /** Everything of model.ts that the data alone say. @throws UnusableDataError */
 export function inferData(table: TableSummary, wanted: Wanted): InferredData {
   const names = table.columns.map(({ name }) => name);
@@ -154,6 +157,7 @@ export function inferData(table: TableSummary, wanted: Wanted): InferredData {
     'evaluation.mustBeatBaselineBy',
     binary ? 'better than chance by more than noise' : 'no worse than predicting the mean',
   );
+  guess('evaluation.mustBeatProductionBy', productionMargin);
   const minimumRows = Math.max(1, Math.min(100, Math.floor(table.rows / 10)));
   guess(
     'data.checks.minimumRows',
@@ -176,6 +180,7 @@ export function inferData(table: TableSummary, wanted: Wanted): InferredData {
       metric: inferred.metric,
       holdout,
       mustBeatBaselineBy: binary ? 0.02 : 0,
+      mustBeatProductionBy: 0,
     },
     guesses,
   };

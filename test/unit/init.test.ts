@@ -90,6 +90,9 @@ describe('init', () => {
     });
     expect(training.trainer).toBe('xgboost');
     for (const { why } of guesses) expect(text).toContain(`// guess: ${why}`);
+    expect(text).toMatch(
+      /mustBeatProductionBy: 0, \/\/ guess: a later version goes live only if the lower end/,
+    );
   });
 
   it('holds out about the latest fifth where there is a time, and whole keys where there is none', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeError } from '../../cli/command-error.ts';
 import { type KnownTable, liftNotebook } from '../../cli/init/lift-notebook.ts';
+import { notebookWarnings } from '../../cli/init/warnings.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -448,4 +449,45 @@ describe('the notebooks that come with the project', () => {
       }
     },
   );
+});
+
+describe('a notebook that was written for other data', () => {
+  const own = 'df["ratio"] = df["spend"] / df["age"]\nX = df[["ratio", "tenure"] + EXTRA]';
+  const rest = 'y = df["churned"]\nmodel = LogisticRegression().fit(X, y)';
+
+  it('is told by the file it reads', async () => {
+    expect((await lift([imports, read, fit])).readsFile).toBe('churn.csv');
+    const windows = 'path = r"C:\\data\\movies.csv"\ndf = pd.read_csv(path)';
+    expect((await lift([imports, windows, fit])).readsFile).toBe('movies.csv');
+    expect((await lift([imports, 'df = pd.read_csv(f"{1}.csv")', fit])).readsFile).toBeNull();
+  });
+
+  it('is told by the columns that the data do not have, with their cells', async () => {
+    const { unknownColumns } = await lift([imports, read, 'EXTRA = ["plan", "city"]', own, rest]);
+    expect(unknownColumns).toEqual([
+      { column: 'tenure', cell: 4, line: 2 },
+      { column: 'city', cell: 4, line: 2 },
+    ]);
+  });
+
+  it('is not told by columns that the code makes, renames or picks by a condition', async () => {
+    const made = [
+      'df = df.rename(columns={"spend": "paid"})',
+      'df = df.assign(old=df["age"] > 60)',
+      'df = df[df["paid"] > 0]',
+      'X = df[["paid", "old"]]',
+    ];
+    const { unknownColumns } = await lift([imports, read, made.join('\n'), rest]);
+    expect(unknownColumns).toEqual([]);
+  });
+
+  it('is warned of by name, and no other is', async () => {
+    const lifted = await lift([imports, read, 'EXTRA = ["city"]', own, rest]);
+    expect(notebookWarnings(lifted, 'data/other.csv').map(({ message }) => message)).toEqual([
+      'the notebook reads churn.csv; --data is other.csv. Is it the same table?',
+      "cell 4, line 2 reads 'tenure', which other.csv does not have; train.py fails there",
+      "cell 4, line 2 reads 'city', which other.csv does not have; train.py fails there",
+    ]);
+    expect(notebookWarnings(await lift([imports, read, fit]), 'data/churn.csv')).toEqual([]);
+  });
 });
