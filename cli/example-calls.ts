@@ -4,8 +4,8 @@
 export type CallersDoor =
   /** They sign; curl goes through a proxy that does. */
   | { readonly auth: 'iam'; readonly environment: string; readonly proxyUrl: string }
-  /** They carry a token, which a command writes. */
-  | { readonly auth: 'jwt'; readonly tokenCommand: readonly string[] }
+  /** They carry a token, which a command writes that runs in a folder. */
+  | { readonly auth: 'jwt'; readonly tokenCommand: readonly string[]; readonly tokenFolder: string }
   /** They carry a token of their own provider. */
   | { readonly auth: 'jwt'; readonly tokenVariable: string };
 
@@ -70,9 +70,10 @@ function pythonAuth(door: CallersDoor): { imports: string[]; auth: string; extra
     return { imports: ['import os', '', client('Slipway')], auth, extra: '' };
   }
   const command = pythonLiteral(door.tokenCommand);
+  const folder = pythonLiteral(door.tokenFolder);
   return {
     imports: ['import subprocess', '', client('Slipway')],
-    auth: `lambda: subprocess.check_output(${command}, text=True)`,
+    auth: `lambda: subprocess.check_output(${command}, text=True, cwd=${folder})`,
     extra: '',
   };
 }

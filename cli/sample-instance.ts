@@ -45,6 +45,10 @@ function valueOfRow({
   return ({ name }) => columns[name]?.[whole ?? 0] ?? undefined;
 }
 
+/** What the model does not read and its owner does: the key, by which feedback finds a row, and its times. */
+const alongside = ({ passthrough, entityKey }: Signature): SignatureColumn[] =>
+  passthrough.filter(({ name, type }) => name === entityKey || type === 'timestamp');
+
 /**
  * An instance that the model takes, with the values of a row that it was trained on (of the parity sample)
  * as far as they are known.
@@ -57,6 +61,9 @@ export function sampleInstance(
 ): Record<string, Value> {
   const sampled = 'rows' in input ? valueOfRow(input) : valueBehind(spec, input);
   return Object.fromEntries(
-    signature.inputs.map((column) => [column.name, sampled(column) ?? allowedValue(column, now)]),
+    [...signature.inputs, ...alongside(signature)].map((column) => [
+      column.name,
+      sampled(column) ?? allowedValue(column, now),
+    ]),
   );
 }

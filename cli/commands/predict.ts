@@ -10,6 +10,7 @@ import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
 import { type CallersDoor, curlCall, type ExampleCall, pythonCall } from '../example-calls.ts';
+import { repositoryRoot } from '../laptop-file.ts';
 import { defaultProxyPort } from '../proxy.ts';
 import { sampleInstance } from '../sample-instance.ts';
 import { styled } from '../terminal.ts';
@@ -71,7 +72,7 @@ async function exampleBody(deployment: Deployment, model: string): Promise<strin
   );
 }
 
-const clientFolder = join(import.meta.dirname, '..', '..', 'clients', 'python');
+const clientFolder = join(repositoryRoot, 'clients', 'python');
 
 function doorOf(deployment: Deployment, options: Options): CallersDoor {
   if (deployment.parameter('api-auth') === 'iam') {
@@ -80,7 +81,8 @@ function doorOf(deployment: Deployment, options: Options): CallersDoor {
   }
   if (!deployment.laptop) return { auth: 'jwt', tokenVariable: 'SLIPWAY_TOKEN' };
   const cloud = options.cloud === undefined ? [] : ['--cloud', options.cloud];
-  return { auth: 'jwt', tokenCommand: ['npx', 'slipway', 'token', ...cloud] };
+  const tokenCommand = ['npx', 'slipway', 'token', ...cloud];
+  return { auth: 'jwt', tokenCommand, tokenFolder: repositoryRoot };
 }
 
 const exampleLines = (call: ExampleCall): string[] => [

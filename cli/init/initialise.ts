@@ -73,6 +73,12 @@ async function filesOf(
 ): Promise<Files> {
   const columns = inferred.columns.map((column) => column.name);
   const binary = inferred.label.task === 'binary_classification';
+  // The key and the time come along where they are no features: feedback finds a row by its key.
+  const { entityKey, eventTime } = inferred.data;
+  const sent = new Set([
+    ...plan.inputs,
+    ...[entityKey, eventTime].filter((name) => name !== undefined),
+  ]);
   const sample = await file.sample(columns, sampleRows, binary ? options.label : undefined);
   return {
     'model.ts': modelFile(name, folder, basename(options.data), {
@@ -80,7 +86,7 @@ async function filesOf(
       plan,
       rows: file.rows,
     }),
-    'request.json': requestJson(inferred.columns, new Set(plan.inputs), sample),
+    'request.json': requestJson(inferred.columns, sent, sample),
     'tests/sample.csv': sampleCsv(inferred.columns, sample),
     ...plan.files,
   };

@@ -630,6 +630,23 @@ describe('an example instance', () => {
       kind: 4,
     });
   });
+
+  it('brings its key and its times along, and nothing else that the model does not read', () => {
+    const passthrough: Signature['passthrough'] = [
+      { ...column, name: 'flight_id', type: 'string' },
+      { ...column, name: 'departed_at', type: 'timestamp' },
+      { ...column, name: 'carrier', type: 'string' },
+    ];
+    const keyed = { ...signature, passthrough, entityKey: 'flight_id' };
+    const instance = sampleInstance(
+      keyed,
+      spec,
+      { input: { data: [0, 187], shape: [1, 2] } },
+      at(0),
+    );
+    expect(instance).toMatchObject({ flight_id: 'example', departed_at: '2026-01-01T00:00:00Z' });
+    expect(instance).not.toHaveProperty('carrier');
+  });
 });
 
 describe('what people read', () => {

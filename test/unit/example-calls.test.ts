@@ -57,7 +57,11 @@ const instances = [
   },
   { 'Cost: Total $ (USD)': 2 },
 ];
-const byCommand: CallersDoor = { auth: 'jwt', tokenCommand: ['printf', "%s'%s", 'a', 'b'] };
+const byCommand: CallersDoor = {
+  auth: 'jwt',
+  tokenCommand: ['printf', "%s'%s", 'a', 'b'],
+  tokenFolder: root,
+};
 const byVariable: CallersDoor = { auth: 'jwt', tokenVariable: 'SLIPWAY_TOKEN' };
 
 const call = (door: CallersDoor): ExampleCall => ({
@@ -104,6 +108,13 @@ describe('the call that is shown', () => {
       headers: { authorization: "Bearer a'b" },
     });
     expect(received[0]?.body).toEqual({ instances });
+  });
+
+  it('of Python gets its token from any folder', async () => {
+    const tokenFolder = join(root, 'clients');
+    const tokenCommand = ['sh', '-c', 'basename "$PWD"'];
+    await interpreter(pythonCall(call({ auth: 'jwt', tokenCommand, tokenFolder })));
+    expect(received[0]?.headers.authorization).toBe('Bearer clients');
   });
 
   it('goes through the proxy with curl, and is signed by Python, where callers sign', async () => {

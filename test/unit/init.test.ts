@@ -89,6 +89,10 @@ describe('init', () => {
       spend: { transform: 'numeric', column: 'spend $' },
     });
     expect(training.trainer).toBe('xgboost');
+    const request = readFileSync(join(folder, 'models', 'churn', 'request.json'), 'utf8');
+    expect(Object.keys(JSON.parse(request).instances[0])).toEqual(
+      expect.arrayContaining(['customer_id', 'signed up', 'plan']),
+    );
     for (const { why } of guesses) expect(text).toContain(`// guess: ${why}`);
     expect(text).toMatch(
       /mustBeatProductionBy: 0, \/\/ guess: a later version goes live only if the lower end/,
