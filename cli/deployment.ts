@@ -6,6 +6,8 @@ import { dynamodbRetrainingState } from '../adapters/dynamodb-retraining-state.t
 import { dynamodbRunLock } from '../adapters/dynamodb-run-lock.ts';
 import { dynamodbVersionHealth } from '../adapters/dynamodb-version-health.ts';
 import { s3Objects } from '../adapters/s3-objects.ts';
+import { Sources } from '../core/model/sources.ts';
+import { parseDocument } from '../core/parse-document.ts';
 import { LineagePolicy } from '../core/registry/declared-lineage.ts';
 import { CommandError, usageError } from './command-error.ts';
 import { chooseLaptop, type RunningLaptop, runningLaptops } from './laptop-file.ts';
@@ -27,6 +29,8 @@ export interface DeployedModel {
   readonly lineage: LineagePolicy;
   /** Only of a model that containers answer. */
   readonly deployCandidateFunction: string | undefined;
+  /** What it was made of; undefined of a deployment from before this was kept. */
+  readonly sources: Sources | undefined;
 }
 
 /** Leads every AWS client of this process to the target; a laptop cloud is given back. */
@@ -55,6 +59,11 @@ async function readParameters(env: string): Promise<Map<string, string>> {
     }
   }
   return parameters;
+}
+
+function sourcesIn(parameters: ReadonlyMap<string, string>, name: string): Sources | undefined {
+  const value = parameters.get(name);
+  return value === undefined ? undefined : parseDocument(Sources, JSON.parse(value), name);
 }
 
 const modelsIn = (parameters: ReadonlyMap<string, string>): string[] =>
@@ -117,6 +126,7 @@ export async function openDeployment(target: Target) {
         // Of a deployment from before there were imports.
         lineage: LineagePolicy.parse(parameters.get(`models/${name}/lineage`) ?? 'any'),
         deployCandidateFunction: parameters.get(`models/${name}/deploy-candidate-function`),
+        sources: sourcesIn(parameters, `models/${name}/sources`),
       };
     },
   };

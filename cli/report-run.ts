@@ -14,6 +14,7 @@ import {
   type RunAnswer,
 } from './runs.ts';
 import type { Terminal } from './terminal.ts';
+import type { Undeployed } from './undeployed.ts';
 
 /** The same code fails in the same way: it is mended, not tried again. */
 const failedAdvice = ({ model, reasons, runId }: Run): string =>
@@ -29,14 +30,21 @@ const adviceFor = (run: Run): string[] =>
       ? approvalAdvice(run.model, run.version)
       : [];
 
+interface Reporting {
+  readonly wait: boolean;
+  readonly terminal: Terminal;
+  /** What the run does not take in. */
+  readonly undeployed: Undeployed | undefined;
+}
+
 /** Says what became of a request for a run, and follows the run if asked to. */
 export async function reportRun(
   deployment: Deployment,
   answer: RunAnswer,
-  { wait, terminal }: { wait: boolean; terminal: Terminal },
+  { wait, terminal, undeployed }: Reporting,
 ): Promise<ExitCode> {
   if (!wait) {
-    terminal.result(answer, [
+    terminal.result({ ...answer, undeployed: undeployed ?? null }, [
       describeAnswer(answer),
       `Follow it with \`slipway status ${modelOfRun(answer.runId)}\`.`,
     ]);
@@ -45,10 +53,12 @@ export async function reportRun(
   terminal.note(describeAnswer(answer));
   const { quarantineReports, run, seconds } = await followRun(deployment, answer.runId, terminal);
   const quarantine = await readQuarantined(deployment, quarantineReports);
-  terminal.result({ ...run, seconds, quarantine }, [
+  terminal.result({ ...run, seconds, quarantine, undeployed: undeployed ?? null }, [
     ...describeRun(run),
     ...adviceFor(run),
     ...describeQuarantined(quarantine),
+    // Most likely why there was nothing new.
+    ...(undeployed && run.outcome === 'unchanged' ? [`  ${undeployed.text}`] : []),
   ]);
   return exitCodeOf(run);
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelDefinition } from '../core/model/define-model.ts';
+import { type Sources, sourceOf } from '../core/model/sources.ts';
 import { deviceOf } from '../core/model/training-section.ts';
 import { InvalidDocumentError } from '../core/parse-document.ts';
 import type { ModelFolder } from './models.ts';
@@ -21,7 +22,18 @@ export interface ModelPython {
   readonly environment: string;
   /** Folder of the wheels of the same packages, for AWS. */
   readonly wheels: string;
+  /** What of its folder a deployment brings along. */
+  readonly sources: Sources;
 }
+
+/** As programAsset of lib takes them: the Python files beside train.py, and the packages. */
+const sourcesIn = (folder: string): Sources =>
+  Object.fromEntries(
+    globSync(['*.py', 'requirements.txt'], { cwd: folder })
+      .filter((file) => statSync(join(folder, file)).isFile())
+      .sort()
+      .map((file) => [file, sourceOf(readFileSync(join(folder, file)))]),
+  );
 
 function read(folder: string, file: string, model: string, fix: string): string {
   const path = join(folder, file);
@@ -45,6 +57,7 @@ function pythonWith(own: string, { definition, folder }: ModelFolder): ModelPyth
     requirements,
     environment: join(root, '.venv', 'models', id),
     wheels: join(root, '.slipway', 'wheels', 'models', id),
+    sources: sourcesIn(folder),
   };
 }
 

@@ -4,6 +4,7 @@ import { exitCodes } from '../command-error.ts';
 import { checkFiles, uploadFiles } from '../drop-files.ts';
 import { reportRun } from '../report-run.ts';
 import { askForRun, person } from '../runs.ts';
+import { warnOfUndeployed } from '../undeployed.ts';
 
 interface Options extends Common {
   readonly wait: boolean;
@@ -25,9 +26,10 @@ export const dropCommand = (): Command =>
       run(options, async ({ deployment, terminal }) => {
         const deployed = deployment.model(model);
         checkFiles(files);
+        const undeployed = await warnOfUndeployed(deployment, model, terminal);
         const dropped = await uploadFiles(deployment.data, model, files, terminal);
         if (!options.start) {
-          terminal.result({ dropped }, [
+          terminal.result({ dropped, undeployed: undeployed ?? null }, [
             `Dropped ${dropped.length} file(s); a run starts when nothing more has come for the quiet period.`,
           ]);
           return exitCodes.done;
@@ -38,6 +40,6 @@ export const dropCommand = (): Command =>
           by: person(),
           settled: true,
         });
-        return reportRun(deployment, answer, { wait: options.wait, terminal });
+        return reportRun(deployment, answer, { wait: options.wait, terminal, undeployed });
       }),
     );

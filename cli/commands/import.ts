@@ -17,6 +17,7 @@ import { CommandError, exitCodes, usageError } from '../command-error.ts';
 import { reportRun } from '../report-run.ts';
 import { askForRun, person } from '../runs.ts';
 import { type Terminal, withProgress } from '../terminal.ts';
+import { warnOfUndeployed } from '../undeployed.ts';
 
 interface Options extends Common {
   readonly wait: boolean;
@@ -117,6 +118,7 @@ export const importCommand = (): Command =>
           throw new CommandError(`nothing was imported: ${refusal}`, exitCodes.rejected);
         }
         const asked = await importOf(model.name, file, { ...options, by: person() });
+        const undeployed = await warnOfUndeployed(deployment, model.name, terminal);
         await upload(deployment.artifacts, file, asked, terminal);
         const answer = await askForRun(model, { kind: 'import', import: asked });
         if (answer.outcome === 'busy') {
@@ -124,7 +126,8 @@ export const importCommand = (): Command =>
             `run ${answer.runId} of ${model.name} is going on; import the file again when it has ended (\`slipway status ${model.name}\`)`,
           );
         }
-        const code = await reportRun(deployment, answer, { wait: options.wait, terminal });
+        const reporting = { wait: options.wait, terminal, undeployed };
+        const code = await reportRun(deployment, answer, reporting);
         if (options.wait && code === exitCodes.done) {
           terminal.note(
             `What its notebook predicted can be held against it: \`slipway parity ${model.name} <predictions.csv>\``,

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { isUserFailure } from '../../core/training/user-failure.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { type EnteredState, enteredStates, failureOf } from '../execution-history.ts';
 import { reportRun } from '../report-run.ts';
 import { askForRun, executionOf, findRun, person } from '../runs.ts';
+import { warnOfUndeployed } from '../undeployed.ts';
 
 interface Options extends Common {
   readonly from?: string;
@@ -48,10 +50,16 @@ export const retryCommand = (): Command =>
     .option('--wait', 'follow the new run to its end', false)
     .action((runId: string, options: Options) =>
       run(options, async ({ deployment, terminal }) => {
-        const { model } = await findRun(deployment, runId);
+        const { model, reasons } = await findRun(deployment, runId);
         const deployed = deployment.model(model);
         const events = await executionOf(deployed, runId).history();
         const state = entrance(enteredStates(events), failureOf(events)?.state, options.from);
+        const undeployed = await warnOfUndeployed(deployment, model, terminal);
+        if (isUserFailure(reasons)) {
+          terminal.note(
+            `Run ${runId} failed in the model's own code; a retry runs the code that is deployed.`,
+          );
+        }
         terminal.note(`Going on at ${state.name}.`);
         const answer = await askForRun(deployed, {
           kind: 'retry',
@@ -64,6 +72,6 @@ export const retryCommand = (): Command =>
             `run ${answer.runId} of ${model} is going on; retry when it has ended (\`slipway status ${model}\`)`,
           );
         }
-        return reportRun(deployment, answer, { wait: options.wait, terminal });
+        return reportRun(deployment, answer, { wait: options.wait, terminal, undeployed });
       }),
     );

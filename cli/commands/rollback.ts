@@ -5,6 +5,7 @@ import {
   rollBack,
   rollbackCandidates,
 } from '../../core/delivery/operator-decisions.ts';
+import type { ModelVersion } from '../../core/registry/records.ts';
 import { openApi } from '../api-client.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, exitCodes, usageError } from '../command-error.ts';
@@ -51,9 +52,13 @@ function refusal(model: string, to: number | undefined, refused: RollbackRefusal
   }
 }
 
+/** What the gate refused is taken with a reason only. */
+const approvalOf = ({ gate, model, version }: ModelVersion): string =>
+  `slipway approve ${model} ${version}${gate?.outcome === 'rejected' ? ' --override --reason "…"' : ''}`;
+
 /** One entry back. @throws CommandError where there is nowhere to go. */
 export async function rollBackModel(
-  { health, ledger }: DeliveryRecords,
+  { health, ledger, registry }: DeliveryRecords,
   model: string,
   to: number | undefined,
   reason: string,
@@ -69,6 +74,9 @@ export async function rollBackModel(
   if (decided.outcome === 'refused') throw refusal(model, to, decided);
   const { entry } = decided;
   const candidates = rollbackCandidates({ head, entries }, seen);
+  // The rollback is done: a hint that cannot be given must not look like its failure.
+  const left =
+    from === undefined ? undefined : await registry.getVersion(model, from).catch(() => undefined);
   const chosen = candidates.findIndex(({ version }) => version === entry.version);
   return {
     model,
@@ -78,13 +86,15 @@ export async function rollBackModel(
     why: candidates[chosen]?.reason ?? null,
     /** Versions that were live later than the one chosen, and why none of them was. */
     passedOver: candidates.slice(0, Math.max(0, chosen)),
+    /** The command that takes the version again that was left. */
+    wayBack: left ? approvalOf(left) : null,
     entry,
   };
 }
 type RolledBack = Awaited<ReturnType<typeof rollBackModel>>;
 
 export function describeRollback(done: RolledBack): string[] {
-  const { changed, entry, from, model, passedOver, to, why } = done;
+  const { changed, entry, from, model, passedOver, to, wayBack, why } = done;
   if (!changed) {
     return [`Version ${to} of ${model} is live already, ${because(entry)}; nothing was changed.`];
   }
@@ -92,9 +102,10 @@ export function describeRollback(done: RolledBack): string[] {
     `${model}: ${from === null ? 'retired' : `version ${from}`} → version ${to}, ${because(entry)}.`,
     `Why version ${to}: ${why}.`,
     ...(passedOver.length > 0 ? ['Passed over:', ...listed(passedOver)] : []),
-    ...(from === null
+    ...(from === null || wayBack === null
       ? []
-      : [`No later rollback chooses version ${from}; \`slipway approve ${model} ${from}\` does.`]),
+      : [`No later rollback chooses version ${from}; \`${wayBack}\` does.`]),
+    `A later training with what is deployed goes live again if it passes its gate: \`slipway status ${model}\` shows what is wanted, and delivery.approval: 'manual' in models/${model}/model.ts makes it wait for a person.`,
   ];
 }
 

@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, exitCodes, usageError } from '../command-error.ts';
+import { describeJoined } from '../joined-run.ts';
 import { environmentOf, modelFolderOf } from '../model-python.ts';
 import { dataOf, rememberData } from '../remembered-data.ts';
 import { reportRun } from '../report-run.ts';
 import { askForRun, person } from '../runs.ts';
 import { type SampleResult, trainSample } from '../sample/train-sample.ts';
 import { columns, processTerminal, seconds, styled } from '../terminal.ts';
+import { warnOfUndeployed } from '../undeployed.ts';
 
 interface Options extends Common {
   readonly wait: boolean;
@@ -81,7 +83,11 @@ export const trainCommand = (): Command =>
       }
       await run(options, async ({ deployment, terminal }) => {
         const request = { kind: 'person', by: person(), settled: true };
-        const answer = await askForRun(deployment.model(model), request);
-        return reportRun(deployment, answer, { wait: options.wait, terminal });
+        const deployed = deployment.model(model);
+        const undeployed = await warnOfUndeployed(deployment, model, terminal);
+        const answer = await askForRun(deployed, request);
+        const joined = describeJoined(answer, (await deployment.runLock.read(model))?.lock);
+        if (joined !== undefined) terminal.note(joined);
+        return reportRun(deployment, answer, { wait: options.wait, terminal, undeployed });
       });
     });

@@ -65,7 +65,10 @@ const coloured = (line: string): string => {
 /** What happened to a run and what to do, as lines. */
 export function describeWhy(ended: Run, verdict: Verdict | undefined): string[] {
   if (verdict) {
-    const [first = '', ...others] = verdict.text;
+    // The text was written for a message; whoever reads it here has asked that already.
+    const text = verdict.text.filter((line) => line.trim() !== `slipway why ${ended.runId}`);
+    if (text.at(-1) === 'Next:') text.push(...nextAfter(ended).map((line) => `  ${line}`));
+    const [first = '', ...others] = text;
     return [styled('bold', first), ...others.map(coloured)];
   }
   return [

@@ -200,7 +200,7 @@ export function checkProduction(
   const passed = interval.lower >= margin;
   const required = passed
     ? `at least ${margin} is required`
-    : `its lower end must be at least ${margin}`;
+    : `its lower end must be at least evaluation.mustBeatProductionBy, which is ${margin}`;
   return {
     rule,
     outcome: judged(passed),

@@ -4,6 +4,7 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import { sourcesOf } from '../../core/model/sources.ts';
 import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
 import { DatasetSteps } from '../datasets/dataset-steps.ts';
 import { DeliverySteps } from '../delivery/delivery-steps.ts';
@@ -176,6 +177,8 @@ export class ModelStack extends Stack {
       'news-topic-arn': notifications.news.topicArn,
       'pages-topic-arn': notifications.pages.topicArn,
       lineage: props.lineage,
+      // By which the command line sees that models/ has changed since.
+      sources: JSON.stringify(sourcesOf(model, props.ownPython?.sources)),
     });
   }
 

@@ -4,6 +4,7 @@ import { IgnoreMode } from 'aws-cdk-lib';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
+import type { Sources } from '../../core/model/sources.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
 import { imageAddress, type TrainingImage, type TrainingImages } from './training-image.ts';
 
@@ -15,6 +16,8 @@ export interface OwnPython {
   readonly environment: string;
   /** Folder of its packages' wheels. */
   readonly wheels: string;
+  /** Hashes of its Python files and of requirements.txt. */
+  readonly sources: Sources;
 }
 
 /** Where such models are trained, as an environment says it. */

@@ -48,7 +48,8 @@ export function ownPythonOf(model: string, files: Readonly<Record<string, string
     mkdirSync(dirname(join(program, name)), { recursive: true });
     writeFileSync(join(program, name), text);
   }
-  return new Map([[model, { program, environment: '/venv', wheels: standInWheels() }]]);
+  const sources = { 'train.py': 'made up' };
+  return new Map([[model, { program, environment: '/venv', wheels: standInWheels(), sources }]]);
 }
 
 /** An environment on AWS with a stand-in for the trainer's wheels, which would come from the network. */

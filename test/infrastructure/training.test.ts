@@ -5,6 +5,7 @@ import type { Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { afterEach, describe, expect, it } from 'vitest';
 import { defineModel } from '../../core/model/define-model.ts';
+import { sourcesOf } from '../../core/model/sources.ts';
 import { slipwayApp } from '../../lib/stacks/slipway-app.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { environmentOnAws, ownPythonOf, synthesise } from './synthesis.ts';
@@ -337,6 +338,14 @@ describe("a model's own Python", () => {
     expect(hashIn(stackOf({ ...files, 'tests/test_model.py': 'c = 2' }))).toBe(first);
     expect(hashIn(stackOf({ ...files, 'train.py': 'a = 2' }))).not.toBe(first);
     expect(hashIn(stackOf({ ...files, 'words.py': 'b = 2' }))).not.toBe(first);
+  });
+
+  it('is published as hashes, by which the command line sees that it has changed', () => {
+    const { stack } = stackOf({});
+    stack.hasResourceProperties('AWS::SSM::Parameter', {
+      Name: '/slipway/dev/models/churn/sources',
+      Value: JSON.stringify(sourcesOf(definition, { 'train.py': 'made up' })),
+    });
   });
 
   it('is refused without the folder that it lies in', () => {

@@ -166,6 +166,10 @@ describe('rollback', () => {
       entry: { sequence: 5, state: 'live', rolledBackFrom: 4, reason: 'errors since 02:00' },
     });
     expect(describeRollback(done)[0]).toMatch(/^fallen: version 4 → version 2, since /);
+    expect(describeRollback(done)).toContain(
+      'No later rollback chooses version 4; `slipway approve fallen 4` does.',
+    );
+    expect(describeRollback(done).at(-1)).toMatch(/later training.*slipway status fallen.*manual/);
     // Not 4, which it came from; not 3, which was bad.
     expect(await rollBackModel(records, model, undefined, 'worse')).toMatchObject({
       from: 2,
@@ -182,6 +186,11 @@ describe('rollback', () => {
       to: 2,
     });
     await expect(rollBackModel(records, model, 9, 'x')).rejects.toThrow(/never live/);
+    // What the gate refused is taken again with a reason only.
+    await approve(model, 3, { override: true, reason: 'once more' });
+    expect(await rollBackModel(records, model, 2, 'bad again')).toMatchObject({
+      wayBack: 'slipway approve fallen 3 --override --reason "…"',
+    });
   });
 
   it('has nothing to do where nothing is live', async () => {

@@ -321,7 +321,7 @@ describe('the gate', () => {
       const worse = judge({ predictions: bad, production: production(good) });
       expect(worse.outcome).toBe('rejected');
       expect(rejectionReasons(worse).at(-1)).toMatch(
-        /^auc \S+ against \S+ of version 13 on the same 400 rows: gain -\S+, 95 % interval -\S+ to -\S+; its lower end must be at least 0$/,
+        /^auc \S+ against \S+ of version 13 on the same 400 rows: gain -\S+, 95 % interval -\S+ to -\S+; its lower end must be at least evaluation\.mustBeatProductionBy, which is 0$/,
       );
       // Right where the other is wrong and the other way round: 20 of its rows against 22.
       const unsure = judge({ predictions: good, production: production(ranking(42, 20)) });

@@ -30,6 +30,27 @@ describe('slipway why', () => {
     expect(told).toHaveLength(verdict.text.length);
   });
 
+  it('does not send whoever asks to ask the same again', () => {
+    const rejected = (version: number | null) =>
+      verdictOf({
+        model: 'churn',
+        runId: run.runId,
+        trainingId: 'a'.repeat(64),
+        version,
+        live: null,
+        evaluation: { ...anEvaluation(), outcome: 'rejected' },
+        decidedAt: run.startedAt,
+      });
+    const ended: Run = { ...run, outcome: 'rejected' };
+    expect(rejected(2).text.join('\n')).toContain('slipway why');
+    for (const version of [2, null]) {
+      const told = describeWhy(ended, rejected(version));
+      expect(told.join('\n')).not.toContain('slipway why');
+      expect(told.indexOf('Next:')).toBeGreaterThan(0);
+      expect(told.at(-1)).toMatch(/^ {2}slipway /);
+    }
+  });
+
   it('says of every other end what happened and what to do', () => {
     for (const outcome of RunOutcome.options) {
       const told = describeWhy({ ...run, outcome, version: 2 }, undefined).join('\n');
