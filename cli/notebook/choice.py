@@ -37,6 +37,8 @@ class Choice:
         """The table that the model comes from; the last one, where the notebook reads it more than once."""
         behind = [fact for fact in self.training if fact in self.slices.reads]
         if not behind:
+            # A name that comes later hides the table it is made of: then that is what has to be told.
+            self.program.refuse_undefined(set(self.training))
             [fact, *_] = self.slices.reads
             name, _ = self.slices.reads[fact]
             raise NotebookError(

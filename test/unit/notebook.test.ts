@@ -353,6 +353,17 @@ describe('a notebook is refused', () => {
     expect(await refusal(cells)).toMatch(message);
   });
 
+  it('says so too where what comes later hides the table', async () => {
+    expect(
+      await refusal([
+        imports,
+        'model = LogisticRegression().fit(X, df["churned"])',
+        'X = df[["age"]]',
+        read,
+      ]),
+    ).toMatch(/cell 2, line 1 uses X, which cell 3 defines.*run all/);
+  });
+
   it.each([
     ['not a notebook', 'hello', /is not a notebook: it is not JSON/],
     ['of an old form', '{"worksheets": []}', /not a notebook of version 4/],
