@@ -105,7 +105,7 @@ export function describeRollback(done: RolledBack): string[] {
     ...(from === null || wayBack === null
       ? []
       : [`No later rollback chooses version ${from}; \`${wayBack}\` does.`]),
-    `A later training with what is deployed goes live again if it passes its gate: \`slipway status ${model}\` shows what is wanted, and delivery.approval: 'manual' in models/${model}/model.ts makes it wait for a person.`,
+    `A later training with what is deployed may go live if it passes its gate: \`slipway status ${model}\` shows what is wanted, and delivery.approval: 'manual' in models/${model}/model.ts makes it wait for a person.`,
   ];
 }
 
