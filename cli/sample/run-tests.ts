@@ -131,7 +131,7 @@ export async function runTests(
       SLIPWAY_TEST_CONTEXT: await writeContext(folder, base),
     };
     const plugins = ['-p', 'slipway_pytest', '-p', 'no:cacheprovider'];
-    const args = ['-m', 'pytest', ...plugins, '--rootdir', folder.folder];
+    const args = ['-m', 'pytest', ...plugins, '--rootdir', folder.folder, '--tb=short'];
     const place = { cwd: folder.folder, toStandardError: json, stopped };
     const python = join(environment, 'bin', 'python');
     const exitCode = await runPytest(python, [...args, tests, ...pytest], env, place);

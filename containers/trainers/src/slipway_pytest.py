@@ -6,12 +6,15 @@ own code, so that a test of pandas code against declared features compares with 
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from slipway_server.failures import UserCodeError, is_in
 from slipway_server.program import load_program, parameters_of
 from slipway_trainer.raw_tables import read_rows, with_label
 from slipway_trainer.specification import read_specification
@@ -27,6 +30,57 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     stats = session.config.pluginmanager.get_plugin("terminalreporter").stats
     counts = {kind: len(stats.get(kind, ())) for kind in ("passed", "failed", "error", "skipped")}
     Path(report).write_text(json.dumps(counts), encoding="utf-8")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> None:
+    """Of a failure only the frames of the model's own files are shown; --full-trace shows all."""
+    if call.excinfo is None or not isinstance(call.excinfo.value, Exception):
+        return
+    if item.config.getoption("fulltrace"):
+        return
+    _show_own_frames(call.excinfo.value, item.config.rootpath)
+    call.excinfo = pytest.ExceptionInfo.from_exception(call.excinfo.value)
+
+
+def _show_own_frames(error: BaseException, folder: Path) -> None:
+    """Takes other frames out of the traceback. Errors that led to it and have none of the model's are left out."""
+    error.__traceback__ = _own_frames(error.__traceback__, folder) or error.__traceback__
+    shown = error
+    while (
+        earlier := shown.__cause__ or (None if shown.__suppress_context__ else shown.__context__)
+    ) is not None:
+        frames = _own_frames(earlier.__traceback__, folder)
+        if frames is None:
+            # Setting a cause also takes the context away.
+            shown.__cause__ = None
+            return
+        earlier.__traceback__ = frames
+        shown = earlier
+
+
+def _own_frames(frame: TracebackType | None, folder: Path) -> TracebackType | None:
+    if frame is None:
+        return None
+    rest = _own_frames(frame.tb_next, folder)
+    if not is_in(frame.tb_frame.f_code.co_filename, folder):
+        return rest
+    return TracebackType(rest, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+
+
+def _told_once(config: pytest.Config, what: str, work: Callable[[], object]) -> object:
+    """What the work gives. The user's error in it is told here, and shortly by each test that needs it."""
+    try:
+        return work()
+    except UserCodeError as error:
+        told = str(error)
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        terminal.ensure_newline()
+        terminal.write_line(told, red=True)
+    # The session keeps this outcome: the work is not done again.
+    pytest.fail(f"{what} failed, see above", pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -89,8 +143,9 @@ def declared(_channels: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def _program(_context: dict):
-    program = load_program(Path(_context["folder"]))
+def _program(_context: dict, pytestconfig: pytest.Config):
+    folder = Path(_context["folder"])
+    program = _told_once(pytestconfig, "loading train.py", lambda: load_program(folder))
     if _context["serving"] != "container":
         # A graph is what answers; features.py is only what declared features are compared with.
         program.features = None
@@ -98,17 +153,33 @@ def _program(_context: dict):
 
 
 @pytest.fixture(scope="session")
-def fitted(_context: dict, _program, data: pd.DataFrame, label: str, hyperparameters: dict, tmp_path_factory):
+def _features(
+    _program, data: pd.DataFrame, label: str, pytestconfig: pytest.Config
+) -> pd.DataFrame:
+    """The sample's rows as train() gets them, features.py applied."""
+    inputs = data.drop(columns=[label])
+    made = _told_once(pytestconfig, "features.py", lambda: _program.with_features(inputs))
+    return with_label(made, label, data[label].to_numpy(np.float64))
+
+
+@pytest.fixture(scope="session")
+def fitted(
+    _context: dict,
+    _program,
+    _features,
+    hyperparameters: dict,
+    tmp_path_factory,
+    pytestconfig: pytest.Config,
+):
     """What train() returns for the sample's rows."""
     from python_trainer import seed_everything
 
-    inputs = data.drop(columns=[label])
-    rows = with_label(_program.with_features(inputs), label, data[label].to_numpy(np.float64))
-    arguments = [rows, dict(hyperparameters)]
+    arguments = [_features, dict(hyperparameters)]
     if parameters_of(_program.train.train) == 3:
         arguments.append(tmp_path_factory.mktemp("checkpoints"))
     seed_everything(_context["seed"])
-    return _program.train.train(*arguments)
+    train = _program.train.train
+    return _told_once(pytestconfig, "train.py", lambda: _program.call(train, *arguments))
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +187,11 @@ def predict(_program, fitted, task: str, label: str):
     """A function from rows, as `data` has them, to one prediction each: as it will be served."""
 
     def predictions(rows: pd.DataFrame) -> np.ndarray:
-        return _program.answers(fitted, rows.drop(columns=[label], errors="ignore"), task).predictions
+        inputs = rows.drop(columns=[label], errors="ignore")
+        try:
+            return _program.answers(fitted, inputs, task).predictions
+        except UserCodeError as error:
+            # Its text has the user's frames.
+            raise UserCodeError(str(error)) from None
 
     return predictions

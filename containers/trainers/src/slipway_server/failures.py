@@ -32,17 +32,22 @@ def user_error(
 
 def user_frames(error: BaseException, folder: Path) -> list[traceback.FrameSummary]:
     """Frames in the user's files, outermost first; of a syntax error the line that cannot be read."""
-    root, ours = folder.resolve(), Path(__file__).resolve().parent
+    root, ours = folder, Path(__file__).parent
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).resolve().is_relative_to(root)
-        and not Path(frame.filename).resolve().is_relative_to(ours)
+        if is_in(frame.filename, root) and not is_in(frame.filename, ours)
     ]
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         line = (error.text or "").strip()
         frames.append(traceback.FrameSummary(error.filename, error.lineno, "<file>", line=line))
     return frames
+
+
+def is_in(filename: str, folder: Path) -> bool:
+    """Whether a frame's file is in the folder. Compiled libraries name their sources by relative paths."""
+    path = Path(filename)
+    return path.is_absolute() and path.resolve().is_relative_to(folder.resolve())
 
 
 def _place(frame: traceback.FrameSummary, folder: Path) -> str:
