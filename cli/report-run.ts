@@ -1,8 +1,9 @@
-import type { Run } from '../core/registry/records.ts';
+import { type Run, sealedMetrics } from '../core/registry/records.ts';
 import { isUserFailure } from '../core/training/user-failure.ts';
 import { type ExitCode, exitCodes } from './command-error.ts';
 import type { Deployment } from './deployment.ts';
 import { approvalAdvice } from './describe-ledger.ts';
+import { metricLine, nextCommands } from './describe-version.ts';
 import { followRun } from './follow-run.ts';
 import { describeQuarantined, readQuarantined } from './quarantined-files.ts';
 import {
@@ -29,6 +30,13 @@ const adviceFor = (run: Run): string[] =>
     : run.outcome === 'awaiting_approval' && run.version !== undefined
       ? approvalAdvice(run.model, run.version)
       : [];
+
+/** How good a version is that went live, and what to do with it. */
+async function liveLines({ environment, registry }: Deployment, run: Run): Promise<string[]> {
+  if (run.outcome !== 'live' || run.version === undefined) return [];
+  const version = await registry.getVersion(run.model, run.version);
+  return [...metricLine(sealedMetrics(version)), ...nextCommands(run.model, environment)];
+}
 
 interface Reporting {
   readonly wait: boolean;
@@ -59,6 +67,7 @@ export async function reportRun(
     ...describeQuarantined(quarantine),
     // Most likely why there was nothing new.
     ...(undeployed && run.outcome === 'unchanged' ? [`  ${undeployed.text}`] : []),
+    ...(await liveLines(deployment, run)),
   ]);
   return exitCodeOf(run);
 }

@@ -15,6 +15,15 @@ type Style = Parameters<typeof styleText>[0];
 export const styled = (style: Style, text: string): string =>
   styleText(style, text, { stream: process.stdout, validateStream: true });
 
+/** A reader that has seen enough, as in `| head`, is no failure: what comes after is written to nobody. */
+export function tolerateClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
 export function processTerminal(json: boolean): Terminal {
   return {
     json,

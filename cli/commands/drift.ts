@@ -20,11 +20,22 @@ const number = (value: number | undefined): string =>
 const share = (value: number | undefined): string =>
   value === undefined ? '–' : `${(value * 100).toFixed(1)} %`;
 
-function row(name: string, drift: Drift, alarmed: boolean): string[] {
+/** What drifted is not always the shape, whose PSI the table shows first. */
+const isMissingShare = ({ shape, status }: Drift, policy: DriftReport['policy']): boolean =>
+  status === 'drifted' &&
+  !(shape && shape.psi >= policy.psiThreshold && shape.adjustedPValue <= policy.significance);
+
+function row(
+  name: string,
+  drift: Drift,
+  alarmed: boolean,
+  policy: DriftReport['policy'],
+): string[] {
   const { shape, missing, rows, status } = drift;
+  const told = isMissingShare(drift, policy) ? `${status} (missing share)` : status;
   return [
     name,
-    alarmed ? status : `${status} (calendar, not alarmed)`,
+    alarmed ? told : `${told} (calendar, not alarmed)`,
     number(shape?.psi),
     shape ? shape.adjustedPValue.toPrecision(2) : '–',
     number(shape?.kolmogorovSmirnov?.d),
@@ -33,8 +44,12 @@ function row(name: string, drift: Drift, alarmed: boolean): string[] {
   ];
 }
 
-/** Where the histogram changed most. */
-function change(name: string, { bars }: Drift): string[] {
+/** Where the histogram changed most, or that it is the missing values which did. */
+function change(name: string, drift: Drift, policy: DriftReport['policy']): string[] {
+  const { bars, missing } = drift;
+  if (missing && isMissingShare(drift, policy)) {
+    return [`  ${name}: missing: ${share(missing.reference)} → ${share(missing.current)}`];
+  }
   const moved = bars
     .map((bar) => ({ ...bar, by: bar.current - bar.reference }))
     .sort((a, b) => Math.abs(b.by) - Math.abs(a.by))
@@ -63,12 +78,12 @@ export function describeDrift(report: DriftReport): string[] {
     '',
     ...columns([
       ['feature', 'status', 'PSI', 'adjusted p', 'KS', 'missing', 'rows'],
-      ...features.map((feature) => row(feature.name, feature, feature.alarmed)),
-      row('(prediction)', prediction, true),
+      ...features.map((feature) => row(feature.name, feature, feature.alarmed, policy)),
+      row('(prediction)', prediction, true, policy),
     ]),
     ...describeQuality(report),
     ...(moved.length > 0 ? ['', 'changed most:'] : []),
-    ...moved.flatMap((one) => change(one.name, one)),
+    ...moved.flatMap((one) => change(one.name, one, policy)),
   ];
 }
 

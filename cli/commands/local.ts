@@ -5,10 +5,17 @@ import { openDeployment } from '../deployment.ts';
 import { startLaptop } from '../laptop.ts';
 import { processTerminal, styled, type Terminal } from '../terminal.ts';
 
+/** The model that comes with Slipway, to try it with. */
+const exampleModel = 'flight-delay';
+
+/** A person's own model, where there is one, is the one that hints are about. */
+export const modelOfHints = (models: readonly string[]): string =>
+  models.find((model) => model !== exampleModel) ?? models[0] ?? '<model>';
+
 /** What one can do with a laptop cloud that was just started. */
 async function addressLines(port: number): Promise<string[]> {
   const deployment = await openDeployment({ env: 'local', cloud: String(port) });
-  const model = deployment.models[0] ?? '<model>';
+  const model = modelOfHints(deployment.models);
   return [
     '',
     styled('bold', 'The laptop cloud is ready.'),

@@ -4,7 +4,7 @@ import { ModelKind } from '../../core/inference/parity-tolerance.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { exitCodes } from '../command-error.ts';
 import { versionNumber } from '../operator.ts';
-import { compareWithNotebook } from '../parity/compare-with-notebook.ts';
+import { compareWithNotebook, type FoundParity } from '../parity/compare-with-notebook.ts';
 import { describeParity } from '../parity/describe-parity.ts';
 
 interface Options extends Common {
@@ -38,17 +38,37 @@ const told = ({ repeated, rowsWithoutKey, unmatched }: LeftOut) => ({
   unmatchedKeys: unmatched.slice(0, keysAtMost),
 });
 
+const documentOf = ({
+  check,
+  comparison,
+  explanation,
+  notebook,
+  refused,
+  wrongInput,
+}: FoundParity) => ({
+  ...check,
+  explanation: explanation ?? null,
+  wrongInput: wrongInput ?? null,
+  metric: comparison.metric,
+  worst: comparison.worst,
+  refused,
+  join: notebook.join
+    ? { predictions: told(notebook.join.predictions), data: told(notebook.join.data) }
+    : null,
+});
+
 const notes = `
 The file has a row per prediction: a key, and what the notebook predicted (for a classification the
 probability of class 1). The inputs are in the same file, or in the file that --data names; then
 rows are joined by the key.
 A prediction may be off by 1e-6 (trees), 1e-5 (linear), 1e-5 + 1e-3 of it (network); a quantised
-model by 0.001 of its metric and 0.1 % of flipped labels, for which --label is needed. What the
-notebook has is rounded to 32 bits first, because that is what a graph answers with.
+model by 0.001 of its metric and 0.1 % of flipped labels, for which --label is needed. The verdict
+rounds what the notebook has to 32 bits first, because that is what a graph answers with.
 The live version answers through its endpoint; these requests are logged as no traffic. Another
 version's artifacts answer on this machine.
 It ends with ${exitCodes.different} where the version does not predict what the notebook predicted. The verdict is kept
-with the version.`;
+with the version. A file that says nothing about it (classes for probabilities, less than half of the
+rows joined or taken) is not recorded, and the command ends with ${exitCodes.usage}.`;
 
 export const parityCommand = (): Command =>
   deployedCommand({
@@ -73,21 +93,10 @@ export const parityCommand = (): Command =>
         const version = options.version === undefined ? undefined : versionNumber(options.version);
         const request = { ...options, predictions, version };
         const found = await compareWithNotebook(deployment, model, request, terminal);
-        await deployment.parity.put(found.check);
-        const { check, comparison, explanation, notebook, refused } = found;
-        terminal.result(
-          {
-            ...check,
-            explanation: explanation ?? null,
-            metric: comparison.metric,
-            worst: comparison.worst,
-            refused,
-            join: notebook.join
-              ? { predictions: told(notebook.join.predictions), data: told(notebook.join.data) }
-              : null,
-          },
-          describeParity(found),
-        );
+        const { check, wrongInput } = found;
+        if (wrongInput === undefined) await deployment.parity.put(check);
+        terminal.result(documentOf(found), describeParity(found));
+        if (wrongInput !== undefined) return exitCodes.usage;
         return check.verdict === 'equal' ? exitCodes.done : exitCodes.different;
       }),
     );

@@ -43,6 +43,8 @@ export interface FoundParity {
   readonly refused: readonly RefusedRow[];
   /** What the rows that differ have in common, or what is wrong with all of them. */
   readonly explanation: string | undefined;
+  /** Why the file says nothing about the version, so that the check is not recorded. */
+  readonly wrongInput: string | undefined;
   readonly metricName: MetricName;
 }
 
@@ -123,24 +125,31 @@ const inputsAt = (inputs: RawColumns, places: readonly number[]): RawColumns =>
 const otherFit =
   'most rows differ, and no column parts them from the others: the notebook may have another fit, of other rows or another seed; compare the same one (`slipway import` brings the one of the notebook, `slipway download` gives the one that is live)';
 
+interface Explained {
+  readonly text: string | undefined;
+  readonly isOfInput: boolean;
+}
+
 function explain(
   notebook: NotebookRows,
   signature: Signature,
   { comparison, pairs, places }: ReturnType<typeof compare>,
   kind: ModelKind,
-): string | undefined {
-  if (comparison.verdict === 'equal') return undefined;
+): Explained {
+  if (comparison.verdict === 'equal') return { text: undefined, isOfInput: false };
+  const systematic = systematicDifference(pairs, kind);
+  if (systematic?.isOfInput) return systematic;
   const found: Explanation | undefined = explainDifferences(
     signature.inputs,
     inputsAt(notebook.inputs, places),
     pairs.length,
     comparison.differing,
   );
-  return (
+  const text =
     found?.text ??
-    systematicDifference(pairs, kind) ??
-    (2 * comparison.differing.length > pairs.length ? otherFit : undefined)
-  );
+    systematic?.text ??
+    (2 * comparison.differing.length > pairs.length ? otherFit : undefined);
+  return { text, isOfInput: false };
 }
 
 const leftOutRows = ({ join, rowsWithoutPrediction }: NotebookRows): number => {
@@ -157,6 +166,21 @@ const refusedReason = (refused: readonly RefusedRow[]): string[] =>
   refused.length === 0
     ? []
     : [`${refused.length} row(s) that the notebook predicted are refused by the version`];
+
+/** Why a file says nothing about a version: it is of other rows than those that the version is for. */
+export function wrongInputOf(
+  { compared, leftOut, refused }: ParityCheck['rows'],
+  explained: Explained,
+): string | undefined {
+  const asked = compared + refused;
+  if (leftOut > asked) {
+    return `only ${asked} of ${asked + leftOut} rows of the predictions could be compared; see what was left out`;
+  }
+  if (refused > compared) {
+    return `the version refuses ${refused} of ${asked} rows: they are of another kind than it was trained on`;
+  }
+  return explained.isOfInput ? explained.text : undefined;
+}
 
 /** Asks a version about the notebook's rows and compares, row by row. @throws CommandError */
 export async function compareWithNotebook(
@@ -186,9 +210,17 @@ export async function compareWithNotebook(
     problem,
   }));
   const reasons = [...comparison.reasons, ...refusedReason(refused)];
+  const rows = {
+    compared: comparison.rows,
+    different: comparison.differing.length,
+    refused: refused.length,
+    leftOut: leftOutRows(notebook),
+  };
+  const explained = explain(notebook, signature, compared, kind);
   return {
     ...{ comparison, metricName, notebook, refused },
-    explanation: explain(notebook, signature, compared, kind),
+    explanation: explained.text,
+    wrongInput: wrongInputOf(rows, explained),
     check: {
       ...{ model, version, kind, reasons },
       checkedAt: new Date().toISOString(),
@@ -199,12 +231,7 @@ export async function compareWithNotebook(
         sha256: (await hashFile(request.predictions)).sha256,
       },
       ...(task === 'binary_classification' && { threshold }),
-      rows: {
-        compared: comparison.rows,
-        different: comparison.differing.length,
-        refused: refused.length,
-        leftOut: leftOutRows(notebook),
-      },
+      rows,
       maximumDifference: comparison.maximumDifference,
       maximumRelativeDifference: comparison.maximumRelativeDifference,
       flips: comparison.flips,

@@ -8,7 +8,7 @@ const shownKeys = 5;
 const named = (keys: readonly string[]): string =>
   `${keys.slice(0, shownKeys).join(', ')}${keys.length > shownKeys ? ', …' : ''}`;
 const count = (n: number): string => n.toLocaleString('en-US');
-/** All that 32 bits hold. */
+/** All that 32 bits hold; what the notebook has is shown as its file has it. */
 const answer = (value: number): string => String(Number(value.toPrecision(9)));
 const number = (value: number): string => String(Number(value.toPrecision(6)));
 
@@ -46,12 +46,15 @@ function leftOut({ notebook }: FoundParity): string[] {
   ];
 }
 
+const onlyRounded = ({ maximumDifference, worst }: FoundParity['comparison']): string =>
+  maximumDifference > 0 && worst.length === 0 ? ': answers are rounded to 32 bits' : '';
+
 function measured({ check, comparison, metricName }: FoundParity): string[] {
   const { answeredBy, flips, kind, rows, threshold, version } = check;
   const where = answeredBy === 'endpoint' ? 'by the endpoint' : 'on this machine, by its artifacts';
   return [
     `  rows       ${count(rows.compared)} compared, answered ${where}`,
-    `  largest    |Δ| ${number(check.maximumDifference)}, relative ${number(check.maximumRelativeDifference)}`,
+    `  largest    |Δ| ${number(check.maximumDifference)}, relative ${number(check.maximumRelativeDifference)}${onlyRounded(comparison)}`,
     `  tolerance  ${toleranceText(kind)} (${kind})`,
     ...(flips === null
       ? []
@@ -74,7 +77,7 @@ function worst({ check, comparison, notebook }: FoundParity): string[] {
       [`  ${notebook.key ?? 'row'}`, 'notebook', `version ${check.version}`, 'difference'],
       ...comparison.worst.map((row) => [
         `  ${row.key}`,
-        answer(row.expected),
+        String(row.expected),
         answer(row.actual),
         number(row.difference),
       ]),
@@ -93,16 +96,27 @@ function refusals({ refused }: FoundParity): string[] {
   ];
 }
 
-/** What was compared, how far apart it is, and the verdict. */
-export function describeParity(found: FoundParity): string[] {
-  const { check, explanation, notebook } = found;
-  const { model, predictions, verdict, version } = check;
-  const by = notebook.key === null ? 'rows by their place' : `rows by ${notebook.key}`;
+function verdictLines({ check, explanation, wrongInput }: FoundParity): string[] {
+  const { model, verdict, version } = check;
+  if (wrongInput !== undefined) {
+    return [
+      `${styled('yellow', 'NOT RECORDED')}: the file says nothing about version ${version}`,
+      `  ${wrongInput}`,
+    ];
+  }
   const word = verdict === 'equal' ? styled('green', 'EQUAL') : styled('red', 'DIFFERENT');
   const why =
     verdict === 'equal'
       ? `version ${version} of ${model} predicts what the notebook predicted`
       : check.reasons.join('; ');
+  return [`${word}: ${why}`, ...(explanation === undefined ? [] : [`  ${explanation}`])];
+}
+
+/** What was compared, how far apart it is, and the verdict. */
+export function describeParity(found: FoundParity): string[] {
+  const { check, notebook } = found;
+  const { model, predictions, version } = check;
+  const by = notebook.key === null ? 'rows by their place' : `rows by ${notebook.key}`;
   return [
     `${styled('bold', `${model} version ${version}`)} against ${predictions.name}: its column ${notebook.column}, ${by}`,
     ...measured(found),
@@ -110,8 +124,7 @@ export function describeParity(found: FoundParity): string[] {
     ...worst(found),
     ...refusals(found),
     '',
-    `${word}: ${why}`,
-    ...(explanation === undefined ? [] : [`  ${explanation}`]),
+    ...verdictLines(found),
   ];
 }
 

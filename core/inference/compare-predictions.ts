@@ -12,8 +12,14 @@ export interface PredictionPair {
 }
 
 export interface ComparedRow extends PredictionPair {
-  /** Absolute. */
+  /** Absolute, of the numbers as they are. */
   readonly difference: number;
+}
+
+/** With the notebook's number as the version could answer it. */
+interface JudgedRow extends ComparedRow {
+  readonly answerable: number;
+  readonly judged: number;
 }
 
 export interface Judgement {
@@ -36,7 +42,7 @@ export interface Comparison {
   readonly maximumRelativeDifference: number;
   /** Rows on two sides of the threshold; null of a regression. */
   readonly flips: number | null;
-  /** The furthest apart first. */
+  /** The furthest apart first; none whose number is the notebook's in 32 bits. */
   readonly worst: readonly ComparedRow[];
   /** The metric by the notebook's and by the version's predictions, where all labels are known. */
   readonly metric: { readonly expected: number; readonly actual: number } | null;
@@ -50,20 +56,33 @@ const worstRows = 10;
  */
 const asAnswered = (prediction: number): number => Math.fround(prediction);
 
-const compared = (pair: PredictionPair): ComparedRow => {
-  const expected = asAnswered(pair.expected);
-  return { ...pair, expected, difference: Math.abs(expected - pair.actual) };
+const compared = (pair: PredictionPair): JudgedRow => {
+  const answerable = asAnswered(pair.expected);
+  return {
+    ...pair,
+    difference: Math.abs(pair.expected - pair.actual),
+    answerable,
+    judged: Math.abs(answerable - pair.actual),
+  };
 };
 
-const isFlip = (threshold: number) => (row: PredictionPair) =>
-  row.expected > threshold !== row.actual > threshold;
+const isFlip = (threshold: number) => (row: JudgedRow) =>
+  row.answerable > threshold !== row.actual > threshold;
 
-function metricOf(rows: readonly ComparedRow[], name: MetricName): Comparison['metric'] {
+/** The rows that are apart by more than notation, the furthest first. */
+const furthest = (rows: readonly JudgedRow[]): ComparedRow[] =>
+  rows
+    .filter(({ judged }) => judged > 0)
+    .sort((a, b) => b.difference - a.difference)
+    .slice(0, worstRows)
+    .map(({ answerable: _, judged: __, ...row }) => row);
+
+function metricOf(rows: readonly JudgedRow[], name: MetricName): Comparison['metric'] {
   const labels = rows.flatMap(({ label }) => (label === undefined ? [] : [label]));
   if (rows.length === 0 || labels.length < rows.length) return null;
   const by = (values: readonly number[]) => metrics[name](labels, values);
   return {
-    expected: by(rows.map(({ expected }) => expected)),
+    expected: by(rows.map(({ answerable }) => answerable)),
     actual: by(rows.map(({ actual }) => actual)),
   };
 }
@@ -96,11 +115,11 @@ export function comparePredictions(
 ): Comparison {
   const rows = pairs.map(compared);
   const flipped = isFlip(threshold);
-  const isDifferent = (row: ComparedRow) =>
+  const isDifferent = (row: JudgedRow) =>
     kind === 'quantised'
       ? task === 'binary_classification' && flipped(row)
       : // Written so that NaN counts as a difference.
-        !(row.difference <= allowedDifference(kind, row.expected));
+        !(row.judged <= allowedDifference(kind, row.answerable));
   const differing = rows.flatMap((row, place) => (isDifferent(row) ? [place] : []));
   const flips = task === 'binary_classification' ? rows.filter(flipped).length : null;
   const metric = metricOf(rows, name);
@@ -122,10 +141,7 @@ export function comparePredictions(
       0,
     ),
     flips,
-    worst: rows
-      .filter(({ difference }) => difference > 0)
-      .sort((a, b) => b.difference - a.difference)
-      .slice(0, worstRows),
+    worst: furthest(rows),
     metric,
   };
 }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,10 +11,12 @@ import { CommandError, describeError } from '../../cli/command-error.ts';
 import { describeLabels } from '../../cli/commands/labels.ts';
 import { versionNamed } from '../../cli/commands/lineage.ts';
 import { parseInstant } from '../../cli/commands/live.ts';
+import { modelOfHints } from '../../cli/commands/local.ts';
 import { entrance } from '../../cli/commands/retry.ts';
 import { confirmAnswer, type Expected } from '../../cli/confirm-answer.ts';
 import { resumedFrom, roundsIn } from '../../cli/demo/interruption.ts';
 import { cut, inParallel, percentile } from '../../cli/demo/traffic.ts';
+import { metricLine, nextCommands } from '../../cli/describe-version.ts';
 import { checkFiles } from '../../cli/drop-files.ts';
 import { enteredStates, failureOf, secondsPerState } from '../../cli/execution-history.ts';
 import { readableCause } from '../../cli/failure-logs.ts';
@@ -471,6 +475,42 @@ describe('files in quarantine', () => {
   it('are not spoken of where there are none', async () => {
     expect(describeQuarantined(await readQuarantined(deployment({}), []))).toEqual([]);
   });
+});
+
+describe('a version that went live', () => {
+  const metrics = { sha256: '0'.repeat(64), primary: 'auc', value: 0.84432, baseline: 0.5 };
+
+  it('is told with its metric, what it is held against, and what to do with it', () => {
+    expect(metricLine(metrics)).toEqual(['  auc 0.8443 on the holdout; baseline 0.5']);
+    expect(metricLine({ ...metrics, production: 0.83 })).toEqual([
+      '  auc 0.8443 on the holdout; baseline 0.5; live before 0.83',
+    ]);
+    expect(metricLine(undefined)).toEqual([]);
+    const next = nextCommands('churn', 'prod').join('\n');
+    expect(next).toContain('npx slipway predict churn --example --env prod');
+    expect(next).toContain('npx slipway parity churn <predictions.csv> --data <file> --env prod');
+    expect(nextCommands('churn', 'local').join()).not.toContain('--env');
+  });
+
+  it('has hints about the own model where there are others than the example', () => {
+    expect(modelOfHints(['flight-delay', 'strikes'])).toBe('strikes');
+    expect(modelOfHints(['flight-delay'])).toBe('flight-delay');
+    expect(modelOfHints([])).toBe('<model>');
+  });
+});
+
+describe('a reader that has seen enough', () => {
+  it('ends nothing with a stack', async () => {
+    const slipway = join(import.meta.dirname, '..', '..', 'bin', 'slipway.ts');
+    const child = spawn(process.execPath, [slipway, 'drop', '--help']);
+    child.stdout.destroy();
+    let errors = '';
+    child.stderr.on('data', (text) => {
+      errors += text;
+    });
+    const [code] = await once(child, 'close');
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  }, 30_000);
 });
 
 describe('following a run', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiReply } from '../../cli/api-client.ts';
 import { type Answer, type Ask, answersOf, askEndpoint } from '../../cli/parity/ask-version.ts';
+import { wrongInputOf } from '../../cli/parity/compare-with-notebook.ts';
 import { parityInShort } from '../../cli/parity/describe-parity.ts';
 import type { NotebookFiles } from '../../cli/parity/notebook-files.ts';
 import { readNotebookRows } from '../../cli/parity/notebook-rows.ts';
@@ -221,6 +222,26 @@ describe('asking a version', () => {
     await expect(askEndpoint({ post: fails }, 'm', 0)('{}')).rejects.toThrow(
       /answered 403.*Forbidden/,
     );
+  });
+});
+
+describe('a file that says nothing about the version', () => {
+  const rowsOf = (compared: number, refused: number, leftOut: number) => ({
+    ...{ compared, refused, leftOut },
+    different: 0,
+  });
+  const none = { text: 'in all 3 rows that differ, age is missing', isOfInput: false };
+
+  it('is one of which less than half is joined or taken, or whose numbers are no predictions', () => {
+    expect(wrongInputOf(rowsOf(49, 1, 51), none)).toMatch(/^only 50 of 101 rows/);
+    expect(wrongInputOf(rowsOf(4, 5, 0), none)).toMatch(/refuses 5 of 9 rows/);
+    const classes = { text: 'the notebook has 0 and 1 only', isOfInput: true };
+    expect(wrongInputOf(rowsOf(10, 0, 0), classes)).toBe('the notebook has 0 and 1 only');
+  });
+
+  it('is no other', () => {
+    expect(wrongInputOf(rowsOf(50, 0, 50), none)).toBeUndefined();
+    expect(wrongInputOf(rowsOf(5, 5, 0), none)).toBeUndefined();
   });
 });
 

@@ -37,8 +37,10 @@ describe("comparing a version's predictions with its notebook's", () => {
         (values, kind) => {
           const pairs = values.map((value) => pair(value, Math.fround(value)));
           const found = comparePredictions(pairs, judgement({ kind, task: 'regression' }));
-          expect(found).toMatchObject({ verdict: 'equal', maximumDifference: 0, differing: [] });
-          expect(found.worst).toEqual([]);
+          expect(found).toMatchObject({ verdict: 'equal', differing: [], worst: [] });
+          expect(found.maximumDifference).toBe(
+            Math.max(...values.map((value) => Math.abs(value - Math.fround(value)))),
+          );
         },
       ),
     );
@@ -93,6 +95,17 @@ describe("comparing a version's predictions with its notebook's", () => {
     expect(found.maximumDifference).toBeCloseTo(0.099, 6);
     expect(found.maximumRelativeDifference).toBeCloseTo(0.099 / 0.25, 6);
     expect(found.reasons).toEqual(['33 of 100 rows are further apart than the tolerance']);
+  });
+
+  it("shows the notebook's numbers as they are, beside those that are apart by more than notation", () => {
+    const found = comparePredictions(
+      [pair(0.1, Math.fround(0.1)), pair(0.3, Math.fround(0.7))],
+      judgement(),
+    );
+    expect(found.worst.map(({ expected }) => expected)).toEqual([0.3]);
+    const rounded = comparePredictions([pair(0.7, Math.fround(0.7))], judgement());
+    expect(rounded.maximumDifference).toBe(Math.abs(0.7 - Math.fround(0.7)));
+    expect(rounded.maximumDifference).toBeGreaterThan(0);
   });
 
   it('counts label flips at the threshold, of classification alone', () => {
@@ -317,13 +330,19 @@ describe('what makes all rows different at once', () => {
     );
 
   it('is named where it is one of the usual mistakes', () => {
-    expect(of((p) => 1 - p)).toMatch(/class 0/);
-    expect(of((p) => Math.log(p / (1 - p)))).toMatch(/log-odds/);
-    expect(of((p) => (p > 0.5 ? 1 : 0))).toMatch(/classes/);
-    expect(of((p) => p * 100)).toMatch(/per cent/);
-    expect(of((p) => Math.expm1(p))).toMatch(/answers with the logarithm ln\(1 \+ x\)/);
-    expect(of((p) => Math.log(p))).toMatch(/notebook has the logarithm of/);
-    expect(of((_, row) => answered[(row + 7) % 50] ?? 0)).toMatch(/another order/);
+    const named = (text: RegExp, isOfInput: boolean) => ({
+      text: expect.stringMatching(text),
+      isOfInput,
+    });
+    expect(of((p) => 1 - p)).toEqual(named(/class 0/, true));
+    expect(of((p) => Math.log(p / (1 - p)))).toEqual(named(/log-odds/, true));
+    expect(of((p) => (p > 0.5 ? 1 : 0))).toEqual(named(/classes/, true));
+    expect(of((p) => p * 100)).toEqual(named(/per cent/, true));
+    const answersLog = /answers with the logarithm ln\(1 \+ x\)/;
+    expect(of((p) => Math.expm1(p))).toEqual(named(answersLog, false));
+    expect(of((p) => Math.log(p))).toEqual(named(/notebook has the logarithm of/, false));
+    const shifted = of((_, row) => answered[(row + 7) % 50] ?? 0);
+    expect(shifted).toEqual(named(/another order/, true));
   });
 
   it('is not named where it is none', () => {
