@@ -361,6 +361,22 @@ function nodeFolder() {
   );
 }
 
+const parent = process.ppid;
+
+/**
+ * npm and npx pass SIGTERM to the shell that they start and to nothing in it: whose shell is gone ends too. Who starts
+ * this without them, as a service does, is left alone.
+ */
+function endWithParent(child) {
+  if (!['local', 'npx'].includes(process.env.npm_lifecycle_event)) return;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    child.kill('SIGTERM');
+  }, 500);
+  timer.unref();
+}
+
 /** Runs a TypeScript file of this project under Node 24, with this terminal, and exits as it does. */
 export async function runScript(script, args) {
   try {
@@ -382,6 +398,7 @@ export async function runScript(script, args) {
         if (signal === 'SIGTERM') child.kill(signal);
       });
     }
+    endWithParent(child);
     child.on('close', (code, signal) => process.exit(signal ? 1 : code));
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;

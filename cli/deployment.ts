@@ -10,7 +10,12 @@ import { Sources } from '../core/model/sources.ts';
 import { parseDocument } from '../core/parse-document.ts';
 import { LineagePolicy } from '../core/registry/declared-lineage.ts';
 import { CommandError, usageError } from './command-error.ts';
-import { chooseLaptop, type RunningLaptop, runningLaptops } from './laptop-file.ts';
+import {
+  chooseLaptop,
+  type RunningLaptop,
+  runningLaptops,
+  startingLaptops,
+} from './laptop-file.ts';
 
 export const environmentNames = ['local', 'dev', 'staging', 'prod'] as const;
 
@@ -41,7 +46,11 @@ export function pointAt(target: Target): RunningLaptop | undefined {
     );
   }
   if (target.env !== 'local') return undefined;
-  const laptop = chooseLaptop(runningLaptops(), target.cloud ?? process.env['SLIPWAY_CLOUD']);
+  const laptop = chooseLaptop(
+    runningLaptops(),
+    target.cloud ?? process.env['SLIPWAY_CLOUD'],
+    startingLaptops(),
+  );
   Object.assign(process.env, laptop.env);
   return laptop;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
@@ -62,6 +62,21 @@ export function announceLaptop(laptop: RunningLaptop, folder = defaultFolder): (
   return () => rmSync(file, { force: true });
 }
 
+/** A laptop cloud that is not ready yet. */
+const StartingLaptop = z.strictObject({ pid: z.int(), startedAt: z.string() });
+export type StartingLaptop = z.infer<typeof StartingLaptop>;
+
+/** Says to other calls that a cloud is on its way; returns what takes it back. */
+export function announceStart(pid: number, folder = defaultFolder): () => void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${pid}.starting`);
+  const starting: StartingLaptop = { pid, startedAt: new Date().toISOString() };
+  // Renamed, because others may read at any moment.
+  writeFileSync(`${file}.new`, JSON.stringify(starting), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+  return () => rmSync(file, { force: true });
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -71,28 +86,44 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The laptop clouds that run now; files of those that were killed are swept away. */
-export function runningLaptops(folder = defaultFolder): RunningLaptop[] {
+/** Documents of one kind whose process is there; files of those that were killed are swept away. */
+function announced<T extends { readonly pid: number }>(
+  folder: string,
+  ending: string,
+  schema: z.ZodType<T>,
+): T[] {
   let names: string[];
   try {
-    names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+    names = readdirSync(folder).filter((name) => name.endsWith(ending));
   } catch {
     return [];
   }
   return names.sort().flatMap((name) => {
     const path = join(folder, name);
-    const laptop = parseDocument(RunningLaptop, JSON.parse(readFileSync(path, 'utf8')), path);
+    const laptop = parseDocument(schema, JSON.parse(readFileSync(path, 'utf8')), path);
     if (isAlive(laptop.pid)) return [laptop];
     rmSync(path, { force: true });
     return [];
   });
 }
 
+/** The laptop clouds that run now. */
+export const runningLaptops = (folder = defaultFolder): RunningLaptop[] =>
+  announced(folder, '.json', RunningLaptop);
+
+/** Those that are on their way. */
+export const startingLaptops = (folder = defaultFolder): StartingLaptop[] =>
+  announced(folder, '.starting', StartingLaptop);
+
 /**
  * The one running cloud, or among several the one that is named by its port.
  * @throws CommandError where there is none or the choice is open.
  */
-export function chooseLaptop(running: readonly RunningLaptop[], port?: string): RunningLaptop {
+export function chooseLaptop(
+  running: readonly RunningLaptop[],
+  port?: string,
+  starting: readonly StartingLaptop[] = [],
+): RunningLaptop {
   const ports = running.map((laptop) => laptop.port).join(', ');
   if (port !== undefined) {
     const named = running.find((laptop) => String(laptop.port) === port);
@@ -104,6 +135,12 @@ export function chooseLaptop(running: readonly RunningLaptop[], port?: string): 
     );
   }
   const [only, ...others] = running;
+  const [first] = starting;
+  if (!only && first) {
+    throw usageError(
+      `a laptop cloud is starting since ${first.startedAt}; wait until it says that it is ready`,
+    );
+  }
   if (!only) {
     throw usageError(
       'no laptop cloud is running; start one with `slipway local`, or name another environment with --env',

@@ -13,6 +13,7 @@ import { cdk, deployDirectly } from './cdk.ts';
 import { CommandError } from './command-error.ts';
 import {
   announceLaptop,
+  announceStart,
   type RunningLaptop,
   stockEnvironment,
   synthesisVariables,
@@ -110,6 +111,9 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
   const removeOutput = () => rmSync(output, { recursive: true, force: true });
   process.once('exit', removeOutput);
 
+  const removeStart = announceStart(process.pid);
+  cleanup.add(removeStart);
+  process.once('exit', removeStart);
   const folders = await readModelFolders(process.env);
   await buildEnvironments(folders);
   const identity = await startIdentityProvider();
@@ -146,6 +150,7 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
   cleanup.add(() => dashboards.stop());
   const running = runFile(cloud, identity, dashboards.url, cache);
   const removeRunFile = announceLaptop(running);
+  removeStart();
   cleanup.add(removeRunFile);
   process.once('exit', removeRunFile);
   return { running, cloud, stop: () => cleanup.run() };

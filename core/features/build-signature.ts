@@ -14,6 +14,7 @@ export function buildSignature(definition: ModelDefinition, spec: FeatureSpec): 
     task: definition.evaluation.task,
     inputs: named.filter(({ name }) => read.has(name)),
     passthrough: named.filter(({ name }) => !read.has(name)),
+    label,
     ...(entityKey === undefined || entityKey === label ? {} : { entityKey }),
     ...(definition.serving.target === 'container'
       ? { runtime: 'container', protocol: definition.serving.protocol }

@@ -21,6 +21,11 @@ interface Field {
   readonly type: string;
 }
 
+interface Known {
+  readonly fields: ReadonlyMap<string, Field>;
+  readonly label: string | undefined;
+}
+
 function fieldsOf(signature: Signature): Map<string, Field> {
   const fields = new Map<string, Field>();
   for (const column of signature.passthrough) {
@@ -37,7 +42,7 @@ function fieldsOf(signature: Signature): Map<string, Field> {
 /** Writes one instance into its columns and tells what is wrong with it. */
 function readInstance(
   instance: JsonObject,
-  fields: ReadonlyMap<string, Field>,
+  { fields, label }: Known,
   columns: Record<string, RawValue[]>,
 ): string[] {
   const problems: string[] = [];
@@ -51,8 +56,11 @@ function readInstance(
   }
   for (const name of Object.keys(instance)) {
     if (fields.has(name)) continue;
-    const known = [...fields.keys()].join(', ');
-    problems.push(`${JSON.stringify(name.slice(0, 80))}: is not a known field; use ${known}`);
+    const problem =
+      name === label
+        ? 'is the label: leave it out'
+        : `is not a known field; use ${[...fields.keys()].join(', ')}`;
+    problems.push(`${JSON.stringify(name.slice(0, 80))}: ${problem}`);
   }
   return problems;
 }
@@ -77,14 +85,14 @@ function checkedList(value: unknown): readonly unknown[] {
 /** Fills the columns and tells what is wrong, up to a limit. */
 function readInstances(
   list: readonly unknown[],
-  fields: ReadonlyMap<string, Field>,
+  known: Known,
   columns: Record<string, RawValue[]>,
 ): string[] {
   const problems: string[] = [];
   for (const [index, instance] of list.entries()) {
     if (problems.length >= maximumProblems) break;
     const found = isObject(instance)
-      ? readInstance(instance, fields, columns).map((problem) => `.${problem}`)
+      ? readInstance(instance, known, columns).map((problem) => `.${problem}`)
       : [`: send an object (received ${shownValue(instance)})`];
     for (const problem of found) problems.push(`instances[${index}]${problem}`);
   }
@@ -116,7 +124,7 @@ export function instancesParser(signature: Signature): (body: string) => Instanc
     const list = checkedList(parseJsonBody(body, 'instances', example));
     const columns: Record<string, RawValue[]> = Object.create(null);
     for (const name of fields.keys()) columns[name] = [];
-    const problems = readInstances(list, fields, columns);
+    const problems = readInstances(list, { fields, label: signature.label }, columns);
     if (problems.length > 0) throw new InvalidRequestError(problems);
     checkKeysWrittenOnce(body, list);
     return { rows: list.length, columns };

@@ -14,6 +14,8 @@ export const Signature = z.strictObject({
   inputs: z.array(SignatureColumn).min(1),
   /** May come along in an instance and are logged, but not read by the model: never the label. */
   passthrough: z.array(SignatureColumn),
+  /** Name of what is predicted, so that a caller who sends it is told; versions from before it was kept have none. */
+  label: z.string().optional(),
   /** The column, of either list, whose value names what a prediction is about. */
   entityKey: z.string().optional(),
   /** What computes an answer: ONNX Runtime in the function itself, or a container behind it. */

@@ -23,9 +23,11 @@ import { readableCause } from '../../cli/failure-logs.ts';
 import { follow, type RunTraces } from '../../cli/follow-run.ts';
 import {
   announceLaptop,
+  announceStart,
   chooseLaptop,
   type RunningLaptop,
   runningLaptops,
+  startingLaptops,
 } from '../../cli/laptop-file.ts';
 import { drawTree } from '../../cli/lineage.ts';
 import { program } from '../../cli/program.ts';
@@ -78,6 +80,20 @@ describe('finding the laptop cloud', () => {
   it('says how to start one where there is none, and which there are where another was named', () => {
     expect(() => chooseLaptop([])).toThrow(/start one with `slipway local`/);
     expect(() => chooseLaptop([laptop(4001)], '5')).toThrow(/port 5; there is one on 4001/);
+  });
+
+  it('says that one is on its way, and nothing of one that was killed while it started', () => {
+    const takeBack = announceStart(process.pid, folder);
+    announceStart(2 ** 22 + 1, folder);
+    const starting = startingLaptops(folder);
+    expect(starting.map(({ pid }) => pid)).toEqual([process.pid]);
+    expect(runningLaptops(folder)).toEqual([]);
+    expect(() => chooseLaptop([], undefined, starting)).toThrow(
+      `is starting since ${starting[0]?.startedAt}; wait`,
+    );
+    expect(chooseLaptop([laptop(4001)], undefined, starting).port).toBe(4001);
+    takeBack();
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('is announced in a file for this user alone, gone when taken back', () => {

@@ -70,6 +70,14 @@ describe('a request', () => {
     expect(problemsOf(text)[0]).toMatch(problem);
   });
 
+  test('that has the label is told that it is the label', () => {
+    const parser = instancesParser({ ...signature(), label: 'heavy' });
+    expect(problemsOf(body({ length: 1, heavy: 0 }, { length: 2, heavi: 0 }), parser)).toEqual([
+      'instances[0]."heavy": is the label: leave it out',
+      'instances[1]."heavi": is not a known field; use parcel_id, length, items',
+    ]);
+  });
+
   test('with several mistakes is told all of them', () => {
     expect(problemsOf(body({ length: 'a', items: 'b' }, { items: 1 }))).toHaveLength(3);
   });

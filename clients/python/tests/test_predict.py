@@ -206,6 +206,19 @@ def test_problems_are_told_by_the_rows_of_the_data(api: Api, slipway: Slipway) -
     assert list(error.completed.index) == list(range(1_000))
 
 
+def test_a_mistake_in_all_rows_is_told_once(api: Api, slipway: Slipway) -> None:
+    def answer(arrived: Any) -> Reply:
+        told = [f'instances[{i}]."left": is the label: leave it out' for i in range(20)]
+        told.insert(3, "instances[2].x: send a number")
+        return Reply(400, {"error": "; ".join(told)})
+
+    api.answer = answer
+    with pytest.raises(InvalidRequestError) as caught:
+        slipway.model("churn").predict(pd.DataFrame({"x": range(20), "left": 0}))
+    assert str(caught.value) == "left: is the label: leave it out (row 0 and 19 more); row 2, x: send a number"
+    assert len(caught.value.problems) == 21
+
+
 def test_what_was_answered_before_a_failure_comes_along(api: Api, slipway: Slipway) -> None:
     model = slipway.model("churn")
 

@@ -43,11 +43,27 @@ class Problem:
         return f"{', '.join(place)}: {self.message}" if place else self.message
 
 
+def _grouped(problems: Sequence[Problem]) -> str:
+    """Each mistake once: `left: is the label: leave it out (row 0 and 99 more)`."""
+    rows: dict[tuple[str | None, str], list[Problem]] = {}
+    for problem in problems:
+        rows.setdefault((problem.field, problem.message), []).append(problem)
+    return "; ".join(
+        str(same[0])
+        if len(same) == 1
+        else f"{'' if field is None else f'{field}: '}{message} (row {same[0].row} and {len(same) - 1} more)"
+        for (field, message), same in rows.items()
+    )
+
+
 class InvalidRequestError(SlipwayError):
-    """The rows are not what the model takes. `problems` names rows and fields, with what to send instead."""
+    """The rows are not what the model takes. `problems` names rows and fields, with what to send instead.
+
+    Its text tells a mistake that many rows share once.
+    """
 
     def __init__(self, problems: Sequence[Problem], status: int | None = None) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems), status)
+        super().__init__(_grouped(problems), status)
         self.problems = tuple(problems)
 
 
