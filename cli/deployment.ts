@@ -86,6 +86,13 @@ export const deployedModels = async (env: string): Promise<string[]> =>
 
 export type Deployment = Awaited<ReturnType<typeof openDeployment>>;
 
+/** A deployed environment; undefined where only parts of it are left. */
+export async function findDeployment(target: Target): Promise<Deployment | undefined> {
+  pointAt(target);
+  const parameters = await readParameters(target.env);
+  return parameters.has('registry-table') ? openDeployment(target) : undefined;
+}
+
 /**
  * A deployed environment, found through the parameters that its stacks wrote.
  * @throws CommandError where there is none.

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { readModels } from '../../config/models.ts';
 import { type Common, deployedCommand } from '../command.ts';
 import { usageError } from '../command-error.ts';
-import { openDeployment, pointAt } from '../deployment.ts';
+import { findDeployment, pointAt } from '../deployment.ts';
 import { destroyStack, type RemovedStack, refuseUsedStacks, removedStacks } from '../prune.ts';
 import { processTerminal, styled, withProgress } from '../terminal.ts';
 import { removeAllEndpoints } from '../version-endpoint.ts';
@@ -67,12 +67,12 @@ export const pruneCommand = (): Command =>
         terminal.result({ destroyed: [] }, ['nothing was destroyed']);
         return;
       }
-      const deployment = await openDeployment(options);
+      const deployment = await findDeployment(options);
       for (const { model, stack } of removed) {
         await withProgress(terminal, `destroying ${stack}`, async () => {
           await destroyStack(stack);
           // No stack has them: a version's endpoint is made when it is trained.
-          if (model !== undefined) await removeAllEndpoints(deployment, model);
+          if (model !== undefined && deployment) await removeAllEndpoints(deployment, model);
         });
       }
       terminal.result(
