@@ -71,13 +71,14 @@ function step(title, command, args) {
   const started = Date.now();
   const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
   const live = process.stderr.isTTY;
-  process.stderr.write(live ? `  ${title} …` : `  ${title}\n`);
+  process.stderr.write(live ? `  ${title} …` : `  ${title} …\n`);
   return new Promise((resolve, reject) => {
     let output = '';
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    // A pipe keeps every line, so it gets fewer.
     const ticker = live
-      ? setInterval(() => process.stderr.write(`\r  ${title} … ${seconds()} `), 1000)
-      : undefined;
+      ? setInterval(() => process.stderr.write(`\r  ${title} … ${seconds()} `), 1_000)
+      : setInterval(() => process.stderr.write(`  ${title} … ${seconds()}\n`), 10_000);
     const keep = (chunk) => {
       output = (output + chunk).slice(-20_000);
     };

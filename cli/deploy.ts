@@ -9,7 +9,7 @@ import { CommandError } from './command-error.ts';
 import { deployedModels } from './deployment.ts';
 import { type RunningLaptop, synthesisVariables } from './laptop-file.ts';
 import { buildEnvironments, downloadWheels } from './model-python.ts';
-import { seconds, type Terminal } from './terminal.ts';
+import { inStep, type Terminal } from './terminal.ts';
 
 export interface DeployRequest {
   readonly environment: string;
@@ -83,19 +83,19 @@ export async function deploy(
     };
     const tools = toolsFor(terminal);
     const assembly = join(folder, 'assembly');
-    terminal.note('  building the stacks …');
-    await cdk(['synth', '--quiet', '--output', assembly], env, tools);
+    await inStep(terminal, 'building the stacks', () =>
+      cdk(['synth', '--quiet', '--output', assembly], env, tools),
+    );
     const all = globSync('*.template.json', { cwd: assembly })
       .map((file) => file.slice(0, -'.template.json'.length))
       .sort();
     if (all.length === 0) throw new CommandError(`there is no stack to deploy in ${assembly}`);
     const deployed = request.model === undefined ? [] : await deployedModels(environment);
     const stacks = stacksFor(all, request, deployed);
-    terminal.note(`  building the stacks: ${seconds(elapsed())}`);
     const command = laptop ? deployDirectly : deployUnasked;
-    terminal.note(`  deploying ${stacks.length} stacks …`);
-    await cdk([...command, '--exclusively', '--app', assembly, ...stacks], env, tools);
-    terminal.note(`  deployed: ${seconds(elapsed())}`);
+    await inStep(terminal, `deploying ${stacks.length} stacks`, () =>
+      cdk([...command, '--exclusively', '--app', assembly, ...stacks], env, tools),
+    );
     return { environment, stacks, seconds: elapsed() / 1_000 };
   } finally {
     remove();

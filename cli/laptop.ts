@@ -19,7 +19,7 @@ import {
   synthesisVariables,
 } from './laptop-file.ts';
 import { buildEnvironments } from './model-python.ts';
-import { seconds, type Terminal } from './terminal.ts';
+import { inStep, type Terminal } from './terminal.ts';
 
 export interface Laptop {
   /** What other calls of `slipway` read. */
@@ -71,19 +71,6 @@ const runFile = (
   cache,
 });
 
-type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>;
-
-/** A line when a part begins and one with its time when it is done. */
-const stepper =
-  ({ note }: Pick<Terminal, 'note'>): Step =>
-  async (title, work) => {
-    const startedAt = performance.now();
-    note(`  ${title} …`);
-    const result = await work();
-    note(`  ${title}: ${seconds(performance.now() - startedAt)}`);
-    return result;
-  };
-
 /** The address of a cache for the models that ask for one; undefined where none does. */
 async function startCache(
   models: readonly ModelDefinition[],
@@ -103,7 +90,6 @@ async function startCache(
 }
 
 async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Promise<Laptop> {
-  const step = stepper(terminal);
   const output = mkdtempSync(join(tmpdir(), 'slipway-cdk-'));
   cleanup.add(() => rm(output, { recursive: true, force: true, maxRetries: 5 }));
   const temporary = join(output, 'tmp');
@@ -120,7 +106,7 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
   cleanup.add(() => identity.stop());
   const definitions = folders.map(({ definition }) => definition);
   const cache = await startCache(definitions, terminal, cleanup);
-  const cloud = await step('starting the laptop cloud', () => startCloud());
+  const cloud = await inStep(terminal, 'starting the laptop cloud', () => startCloud());
   cleanup.add(() => cloud.stop());
   const env = {
     ...synthesisVariables({ env: cloud.env, identity, cache }),
@@ -130,13 +116,13 @@ async function bringUp(terminal: Pick<Terminal, 'note'>, cleanup: Cleanup): Prom
   const tools = { note: terminal.note, onStop: (end: () => void) => cleanup.add(end) };
   const assembly = join(output, 'assembly');
   const account = `aws://${cloud.accountId}/${cloud.region}`;
-  await step('preparing the cloud and building the stacks', () =>
+  await inStep(terminal, 'preparing the cloud and building the stacks', () =>
     Promise.all([
       cdk(['bootstrap', account, '--output', join(output, 'bootstrap')], env, tools),
       cdk(['synth', '--quiet', '--output', assembly], env, tools),
     ]),
   );
-  await step('deploying the stacks', () =>
+  await inStep(terminal, 'deploying the stacks', () =>
     cdk([...deployDirectly, '--all', '--app', assembly], env, tools),
   );
   const dashboards = await startDashboardPage({

@@ -56,6 +56,10 @@ export function columns(rows: readonly (readonly string[])[]): string[] {
 const announceAfterMs = 2_000;
 const repeatEveryMs = 5_000;
 
+/** A kilobyte is 1,000 bytes. */
+export const sizeOf = (bytes: number): string =>
+  bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+
 export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 /** Awaits work; says that it goes on when it takes more than 2 s, and how long it took. */
@@ -77,5 +81,29 @@ export async function withProgress<T>(
     clearTimeout(first);
     clearInterval(ticker);
     if (ticker !== undefined) terminal.note(`  ${title}: ${seconds(elapsed())}`);
+  }
+}
+
+const sayEveryMs = 10_000;
+
+/** Awaits a long piece of work: says that it begins, every 10 s that it goes on, and how long it took. */
+export async function inStep<T>(
+  terminal: Pick<Terminal, 'note'>,
+  title: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const startedAt = performance.now();
+  const elapsed = () => performance.now() - startedAt;
+  terminal.note(`  ${title} …`);
+  const ticker = setInterval(
+    () => terminal.note(`  ${title} … ${Math.round(elapsed() / 1_000)} s`),
+    sayEveryMs,
+  );
+  try {
+    const result = await work();
+    terminal.note(`  ${title}: ${seconds(elapsed())}`);
+    return result;
+  } finally {
+    clearInterval(ticker);
   }
 }

@@ -3,13 +3,22 @@ import type { LedgerHead } from '../../core/delivery/ledger-entry.ts';
 import { type ModelVersion, sealedMetrics } from '../../core/registry/records.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { parityInShort } from '../parity/describe-parity.ts';
-import { columns } from '../terminal.ts';
+import { columns, sizeOf } from '../terminal.ts';
 
 const standingOf = ({ live, retired, staged }: LedgerHead) => ({
   live: live ?? null,
   staged: staged ?? null,
   retired: retired ?? false,
 });
+
+/** What answers: a graph, or a container's fitted object. */
+export function artifactOf({ artifacts }: Pick<ModelVersion, 'artifacts'>) {
+  for (const file of ['model.onnx', 'model.tar.gz']) {
+    const found = artifacts[file];
+    if (found) return { file, ...found };
+  }
+  return null;
+}
 
 function listed(version: ModelVersion) {
   const metrics = sealedMetrics(version);
@@ -22,6 +31,7 @@ function listed(version: ModelVersion) {
     metric: metrics?.primary ?? null,
     value: metrics?.value ?? null,
     baseline: metrics?.baseline ?? null,
+    artifact: artifactOf(version),
     onnxSha256: version.artifacts['model.onnx']?.sha256 ?? null,
   };
 }
@@ -41,6 +51,9 @@ const holdoutText = ({ metric, value, baseline }: Listed): string =>
   value === null || baseline === null
     ? 'unknown: no holdout'
     : `${metric} ${value.toFixed(4)} (baseline ${baseline.toFixed(4)})`;
+
+export const sizeText = ({ artifact }: Pick<Listed, 'artifact'>): string =>
+  artifact === null ? 'unknown' : sizeOf(artifact.bytes);
 
 export const modelsCommand = (): Command =>
   deployedCommand({
@@ -69,13 +82,13 @@ export const modelsCommand = (): Command =>
               `v${version.version}${marks(standing, version)}`,
               holdoutText(version),
               version.registeredAt,
-              (version.onnxSha256 ?? '').slice(0, 12),
+              sizeText(version),
               parityInShort(version.parity ?? undefined),
             ]),
       );
       terminal.result(
         models,
-        columns([['model', 'version', 'holdout', 'registered', 'model.onnx', 'parity'], ...rows]),
+        columns([['model', 'version', 'holdout', 'registered', 'size', 'parity'], ...rows]),
       );
       return undefined;
     }),

@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HistoryEvent } from '@aws-sdk/client-sfn';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { baseUrlOf } from '../../cli/api-client.ts';
 import { CommandError, describeError } from '../../cli/command-error.ts';
 import { describeLabels } from '../../cli/commands/labels.ts';
 import { versionNamed } from '../../cli/commands/lineage.ts';
 import { parseInstant } from '../../cli/commands/live.ts';
 import { modelOfHints } from '../../cli/commands/local.ts';
+import { artifactOf, sizeText } from '../../cli/commands/models.ts';
 import { entrance } from '../../cli/commands/retry.ts';
 import { confirmAnswer, type Expected } from '../../cli/confirm-answer.ts';
 import { resumedFrom, roundsIn } from '../../cli/demo/interruption.ts';
@@ -38,10 +39,10 @@ import {
 } from '../../cli/quarantined-files.ts';
 import { exitCodeOf, modelOfRun } from '../../cli/runs.ts';
 import { sampleInstance } from '../../cli/sample-instance.ts';
-import { columns } from '../../cli/terminal.ts';
+import { columns, inStep } from '../../cli/terminal.ts';
 import type { FeatureSpec } from '../../core/features/feature-spec.ts';
 import type { Signature } from '../../core/inference/signature.ts';
-import type { Run } from '../../core/registry/records.ts';
+import type { ModelVersion, Run } from '../../core/registry/records.ts';
 import type { RunLock } from '../../core/training/run-lock.ts';
 
 let folder: string;
@@ -798,5 +799,43 @@ describe("the demo's traffic", () => {
     expect(roundsIn(killed)).toEqual([1, 7]);
     expect(resumedFrom(killed)).toBeUndefined();
     expect(resumedFrom(next)).toBe(7);
+  });
+});
+
+describe('a long piece of work', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('is told every 10 s while it goes on, and no more when it has failed', async () => {
+    const lines: string[] = [];
+    const terminal = { note: (line: string) => lines.push(line) };
+    let fail: (reason: Error) => void = () => undefined;
+    const work = inStep(terminal, 'building', () => new Promise((_, reject) => (fail = reject)));
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(lines).toEqual(['  building …', '  building … 10 s', '  building … 20 s']);
+    fail(new Error('no'));
+    await expect(work).rejects.toThrow('no');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(lines).toHaveLength(3);
+    await inStep(terminal, 'deploying', async () => vi.advanceTimersByTime(1_500));
+    expect(lines.slice(3)).toEqual(['  deploying …', '  deploying: 1.5 s']);
+  });
+});
+
+describe('the size of a version', () => {
+  const hash = 'a'.repeat(64);
+  const sizeWith = (artifacts: ModelVersion['artifacts']) =>
+    sizeText({ artifact: artifactOf({ artifacts }) });
+
+  it('is of its graph or of its container, in the unit that fits', () => {
+    const profile = { sha256: hash, bytes: 9_999_999 };
+    const of = (bytes: number) => ({ sha256: hash, bytes });
+    expect(sizeWith({ 'profile.json': profile, 'model.onnx': of(7_120) })).toBe('7.1 kB');
+    expect(sizeWith({ 'profile.json': profile, 'model.tar.gz': of(3_240_000) })).toBe('3.2 MB');
+    expect(sizeWith({ 'profile.json': profile })).toBe('unknown');
   });
 });
