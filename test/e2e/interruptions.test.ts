@@ -141,7 +141,7 @@ describe('a run that nobody disturbs', () => {
     ]);
   });
 
-  it('passes through every state that does something, but for the other ends', () => {
+  it('passes through every state that does something, but for the other ends and those of an import', () => {
     const otherEnds = [
       'NoData',
       'Quarantined',
@@ -152,8 +152,16 @@ describe('a run that nobody disturbs', () => {
       'Unchanged',
       'Staged',
       'NotLive',
+      'Imported',
     ];
-    const all = [...states, ...otherEnds.map((end) => `Finish${end}`)];
+    const ofAnImport = [
+      'PlanImport',
+      'DescribeFeatures',
+      'ConvertImport',
+      'EvaluateImport',
+      'RegisterImport',
+    ];
+    const all = [...states, ...ofAnImport, ...otherEnds.map((end) => `Finish${end}`)];
     expect(taskNames.sort()).toEqual(all.sort());
   });
 });
