@@ -22,6 +22,7 @@ _START_SECONDS = 180
 _INVOCATION_SECONDS = 60
 _IDLE_SECONDS = 300
 _POLL_SECONDS = 0.05
+_END_SECONDS = 2
 _TOOLKIT = os.path.join(os.path.dirname(__file__), "_sagemaker_toolkit.py")
 
 
@@ -114,6 +115,7 @@ class Endpoint:
                                     "primary. Review the latency metrics for each container in Amazon CloudWatch, "
                                     "resolve the issue, and try again.") from error
         except (OSError, http.client.HTTPException) as error:
+            self._await_end()
             raise self._model_error(0, "Connection closed before the container answered") from error
         finally:
             connection.close()
@@ -121,6 +123,12 @@ class Endpoint:
             raise self._model_error(reply.status, answer.decode("utf-8", "replace"))
         return 200, {"Content-Type": reply.getheader("Content-Type", "application/octet-stream"),
                      "x-Amzn-Invoked-Production-Variant": self._variant["VariantName"]}, answer
+
+    def _await_end(self) -> None:
+        """Who closes a connection unasked is mostly about to end: the next request is not to meet it on its way."""
+        process, deadline = self._process, time.monotonic() + _END_SECONDS
+        while process and process.exit_code() is None and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _model_error(self, status: int, text: str) -> ApiError:
         message = (f'Received server error ({status}) from primary with message "{text[:1024]}". See the log group '

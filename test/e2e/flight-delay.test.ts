@@ -228,7 +228,7 @@ describe('slipway', () => {
   it('shows a call that works, with its answer', async () => {
     const { code, stdout } = await cli('predict', model, '--example');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/curl 'http/);
+    expect(stdout).toMatch(/curl '?http/);
     expect(stdout).toMatch(/"predictions"/);
   });
 
