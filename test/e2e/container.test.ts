@@ -110,13 +110,17 @@ describe('a model that a container answers', () => {
     expect(first.predictions[0].prediction).toBeGreaterThan(second.predictions[0].prediction);
   });
 
-  it('keeps no endpoint of a version that its gate refuses', async () => {
+  it('keeps no endpoint of a version that its gate refuses, nor of one that was rolled back from', async () => {
     const before = await endpoints();
     changeNotes(models, 50, 0.5);
     await succeeds('deploy', notesModel);
     const refused = await laptop.cli('train', notesModel, '--wait');
     expect(refused.stdout + refused.stderr).toMatch(/rejected/i);
-    expect((await endpoints()).sort()).toEqual(before.sort());
+    const after = await endpoints();
+    expect(after).toHaveLength(1);
+    expect(before).toEqual(expect.arrayContaining(after));
+    // It is that of the version which is live.
+    expect((await versionIs(1)).predictions).toHaveLength(1);
   });
 
   it('has no endpoint while it is retired, and its own again after that', async () => {
