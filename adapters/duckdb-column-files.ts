@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import { BIGINT, BOOLEAN, DOUBLE, type DuckDBType, VARCHAR } from '@duckdb/node-api';
 import type { InputColumn } from '../core/features/feature-spec.ts';
 import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
 import type { ColumnType } from '../core/model/data-section.ts';
-import { type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';
+import type { DuckdbDatabase } from './duckdb-database.ts';
+import { parquetTable } from './duckdb-parquet-table.ts';
 
 /** Values of a row group: a wide table has fewer rows in each. */
 const rowGroupValues = 12_288_000;
@@ -46,15 +46,13 @@ export async function columnFile(
   table: string,
   columns: readonly InputColumn[],
 ) {
-  const stored = columns.map(({ name, type }, i) => ({ ...storedAs[type], name, field: `c${i}` }));
-  const declared = stored.map(({ field, type }) => `${field} ${type}`).join(', ');
-  await database.run(`CREATE TABLE ${table} (${declared}, label DOUBLE, row_number BIGINT)`);
-  const types = [...stored.map(({ type }) => type), DOUBLE, BIGINT];
-  const appender = await database.appender(table, types);
-  let rows = 0;
+  const stored = columns.map(({ name, type }) => ({ ...storedAs[type], name }));
+  const fitting = Math.floor(rowGroupValues / columns.length);
+  const rowGroup = Math.max(rowsAtLeast, Math.min(rowsAtMost, fitting));
+  const file = await parquetTable(database, table, stored, rowGroup);
   return {
     get rows(): number {
-      return rows;
+      return file.rows;
     },
 
     append({ columns: chunk, picked, labels, numbers }: ColumnRows): void {
@@ -65,23 +63,9 @@ export async function columnFile(
           return found === null ? null : value(found);
         }),
       );
-      appender.append([...values, labels, numbers.map(BigInt)], picked.length);
-      rows += picked.length;
+      file.append(values, labels, numbers);
     },
 
-    /** Writes the file and answers its path. */
-    async finish(): Promise<string> {
-      appender.close();
-      const path = join(database.folder, `${table}.parquet`);
-      const select = stored.map(({ field, name, write }) => `${write(field)} AS ${sqlName(name)}`);
-      const fitting = Math.floor(rowGroupValues / columns.length);
-      const rowGroup = Math.max(rowsAtLeast, Math.min(rowsAtMost, fitting));
-      await database.run(
-        `COPY (SELECT ${select.join(', ')}, label AS __label, row_number AS __row FROM ${table})
-         TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup})`,
-      );
-      await database.run(`DROP TABLE ${table}`);
-      return path;
-    },
+    finish: file.finish,
   };
 }

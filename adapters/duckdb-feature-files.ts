@@ -1,6 +1,6 @@
-import { join } from 'node:path';
-import { BIGINT, DOUBLE, FLOAT } from '@duckdb/node-api';
-import { type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';
+import { FLOAT } from '@duckdb/node-api';
+import type { DuckdbDatabase } from './duckdb-database.ts';
+import { parquetTable } from './duckdb-parquet-table.ts';
 
 const rowGroup = 122_880;
 const missing = (value: number): number | null => (Number.isNaN(value) ? null : value);
@@ -22,35 +22,22 @@ export async function featureFile(
   table: string,
   names: readonly string[],
 ) {
-  const fields = names.map((_, i) => `f${i}`);
-  const declared = fields.map((field) => `${field} FLOAT`).join(', ');
-  await database.run(`CREATE TABLE ${table} (${declared}, label DOUBLE, row_number BIGINT)`);
-  const types = [...fields.map(() => FLOAT), DOUBLE, BIGINT];
-  const appender = await database.appender(table, types);
-  let rows = 0;
+  const columns = names.map((name) => ({ name, type: FLOAT }));
+  const file = await parquetTable(database, table, columns, rowGroup);
   return {
     get rows(): number {
-      return rows;
+      return file.rows;
     },
 
     append({ features, labels, numbers }: FeatureRows): void {
       if (numbers.length === 0) return;
-      const columns = features.map((values) => Array.from(values, missing));
-      appender.append([...columns, labels, numbers.map(BigInt)], numbers.length);
-      rows += numbers.length;
+      file.append(
+        features.map((values) => Array.from(values, missing)),
+        labels,
+        numbers,
+      );
     },
 
-    /** Writes the file and answers its path. */
-    async finish(): Promise<string> {
-      appender.close();
-      const path = join(database.folder, `${table}.parquet`);
-      const select = names.map((name, i) => `f${i} AS ${sqlName(name)}`).join(', ');
-      await database.run(
-        `COPY (SELECT ${select}, label AS __label, row_number AS __row FROM ${table})
-         TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowGroup})`,
-      );
-      await database.run(`DROP TABLE ${table}`);
-      return path;
-    },
+    finish: file.finish,
   };
 }

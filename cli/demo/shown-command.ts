@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { outputOf } from '../child-output.ts';
 import { CommandError } from '../command-error.ts';
 import { repositoryRoot } from '../laptop-file.ts';
 import { styled } from '../terminal.ts';
@@ -13,34 +14,20 @@ const quoted = (argument: string): string =>
  * Runs a command of `slipway` as a person at a terminal does, and shows it with what it says.
  * @throws CommandError where it ends with another exit code than is expected.
  */
-export function showCommand(
+export async function showCommand(
   { deployment, note }: Scene,
   args: readonly string[],
   expected = 0,
 ): Promise<string> {
   note(`  ${styled('cyan', `$ slipway ${args.map(quoted).join(' ')}`)}`);
   const cloud = ['--cloud', String(deployment.laptop?.port ?? '')];
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [script, ...args, ...cloud], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let output = '';
-    let errors = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      errors += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      for (const line of output.trimEnd().split('\n')) note(`    ${line}`);
-      if (code === expected) return resolve(output);
-      reject(
-        new CommandError(
-          `\`slipway ${args.join(' ')}\` ended with ${code}, not ${expected}: ${errors.trim()}`,
-        ),
-      );
-    });
+  const child = spawn(process.execPath, [script, ...args, ...cloud], {
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const { code, output, errors } = await outputOf(child);
+  for (const line of output.trimEnd().split('\n')) note(`    ${line}`);
+  if (code === expected) return output;
+  throw new CommandError(
+    `\`slipway ${args.join(' ')}\` ended with ${code}, not ${expected}: ${errors.trim()}`,
+  );
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { ColumnType } from '../../core/model/data-section.ts';
 import { parseDocument } from '../../core/parse-document.ts';
+import { outputOf } from '../child-output.ts';
 import { CommandError, usageError } from '../command-error.ts';
 import { repositoryRoot } from '../laptop-file.ts';
 
@@ -82,28 +83,14 @@ export interface KnownTable {
   readonly time: string | undefined;
 }
 
-function call(notebook: string, table: KnownTable): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(python, [lifter, notebook], { stdio: ['pipe', 'pipe', 'pipe'] });
-    let output = '';
-    let errors = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      errors += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) return resolve(output);
-      reject(
-        new CommandError(
-          `the notebook could not be read; this is a mistake in slipway:\n${errors}`,
-        ),
-      );
-    });
-    child.stdin.end(JSON.stringify(table));
-  });
+async function call(notebook: string, table: KnownTable): Promise<string> {
+  const child = spawn(python, [lifter, notebook], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.end(JSON.stringify(table));
+  const { code, output, errors } = await outputOf(child);
+  if (code === 0) return output;
+  throw new CommandError(
+    `the notebook could not be read; this is a mistake in slipway:\n${errors}`,
+  );
 }
 
 /** @throws CommandError with what is wrong with the notebook: cell, line and fix */

@@ -1,7 +1,7 @@
 import { hashOf } from '../canonical-json.ts';
 import { type ModelDefinition, modelHash } from '../model/define-model.ts';
 import { importPrefix, type ModelImport } from '../registry/declared-lineage.ts';
-import { type TrainingPlan, trainingJobName, trainingPrefixes } from './training-plan.ts';
+import { placesOf, type TrainingPlan, trainingJobName } from './training-plan.ts';
 
 /**
  * Why a file cannot become a version of the model; undefined where it can. The codes of a categorical feature
@@ -49,12 +49,9 @@ export function planImport(
     trainerSha256,
     trainingImage,
   });
-  const { output, checkpoints } = trainingPrefixes(name, id);
   return {
-    trainingId: id,
+    ...placesOf(artifactsBucket, name, id),
     trainingJobName: importJobName(name, file, runId),
-    outputUri: `s3://${artifactsBucket}/${output}`,
-    checkpointUri: `s3://${artifactsBucket}/${checkpoints}`,
     hyperparameters: {
       trainer: 'import',
       task: evaluation.task,

@@ -89,6 +89,16 @@ export function toldHyperparameters({
   return { ...platforms, ...Object.fromEntries(told) };
 }
 
+/** What every plan says of a training: which it is, and where its objects lie. */
+export function placesOf(artifactsBucket: string, model: string, trainingId: string) {
+  const { output, checkpoints } = trainingPrefixes(model, trainingId);
+  return {
+    trainingId,
+    outputUri: `s3://${artifactsBucket}/${output}`,
+    checkpointUri: `s3://${artifactsBucket}/${checkpoints}`,
+  };
+}
+
 export interface PlanInput {
   readonly definition: ModelDefinition;
   readonly runId: string;
@@ -112,12 +122,9 @@ export function planTraining(
     trainerSha256,
     trainingImage,
   });
-  const { output, checkpoints } = trainingPrefixes(name, id);
   return {
-    trainingId: id,
+    ...placesOf(artifactsBucket, name, id),
     trainingJobName: trainingJobName(name, id, runId),
-    outputUri: `s3://${artifactsBucket}/${output}`,
-    checkpointUri: `s3://${artifactsBucket}/${checkpoints}`,
     hyperparameters: {
       ...hyperparametersOf(definition),
       // Where it is computed belongs to the environment, as the image does; own Python looks for itself.
