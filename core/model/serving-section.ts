@@ -1,17 +1,74 @@
 import { z } from 'zod';
 
+/** Equal rows are answered from memory, then from a Valkey that all environments share. */
+const Cache = z.strictObject({
+  /** How long an answer is kept; a new version never gives an old one, however long that is. */
+  ttlSeconds: z.int().min(1).max(604_800).default(3_600),
+  /** Answers kept in the memory of each environment; about 250 bytes each. */
+  maximumEntries: z.int().min(1).max(100_000).default(10_000),
+});
+
+/** What is kept of the answers, for monitoring and lineage. */
+const PredictionLog = z.strictObject({
+  /** The share of the requests that are kept, picked by their ids; labels join only what is kept. */
+  sampleRate: z
+    .number()
+    .gt(0, { error: 'more than 0: without a log there is nothing to watch' })
+    .max(1),
+});
+
+/** Kinesis in, predictions out to Kinesis and EventBridge; both streams cost by the hour. */
+const Streaming = z.strictObject({
+  /** Of each of the two streams. */
+  shards: z.int().min(1).max(64).default(1),
+});
+
+const everywhere = { predictionLog: PredictionLog.optional(), streaming: Streaming.optional() };
+
+/** From when on how many environments are kept warm. */
+const WarmFrom = z.strictObject({
+  /** Six fields, as EventBridge has them: minutes, hours, day of month, month, day of week, year. */
+  cron: z.string().regex(/^\S+( \S+){5}$/, { error: "six fields, as in '0 7 ? * MON-FRI *'" }),
+  timezone: z.string().default('UTC'),
+  executions: z.int().min(0).max(1_000),
+});
+
 const LambdaServing = z.strictObject({
   target: z.literal('lambda'),
   memoryMb: z.int().min(512).max(10_240).default(1_769),
-  /** Equal rows are answered from memory, then from a Valkey that all environments share. */
-  cache: z
-    .strictObject({
-      /** How long an answer is kept; a new version never gives an old one, however long that is. */
-      ttlSeconds: z.int().min(1).max(604_800).default(3_600),
-      /** Answers kept in the memory of each environment; about 250 bytes each. */
-      maximumEntries: z.int().min(1).max(100_000).default(10_000),
+  cache: Cache.optional(),
+  /** Environments that stand ready, by schedule: they cost by the hour whether asked or not. */
+  provisionedConcurrency: z.array(WarmFrom).min(1).max(10).optional(),
+  ...everywhere,
+});
+
+/** How requests that come at the same time share a run. */
+const Batching = z.strictObject({
+  /** Rows of one run. */
+  maximumRows: z.int().min(1).max(4_096).default(256),
+  /** Rows that may wait in one task; beyond them callers are told to come again. */
+  maximumQueuedRows: z.int().min(1).max(100_000).default(4_096),
+});
+
+const fargateSizesVcpu = [0.25, 0.5, 1, 2, 4] as const;
+
+/** A server of its own on Fargate, which costs by the hour. */
+const EcsServing = z.strictObject({
+  target: z.literal('ecs'),
+  vcpu: z
+    .literal([...fargateSizesVcpu], {
+      error: `a task has one of ${fargateSizesVcpu.join(', ')} vCPU`,
     })
-    .optional(),
+    .default(0.5),
+  memoryMb: z.int().min(512).max(30_720).multipleOf(512).default(1_024),
+  /** Two stand in different zones. */
+  minimumTasks: z.int().min(1).max(100).default(2),
+  maximumTasks: z.int().min(1).max(100).default(8),
+  /** How long queued work may take to be answered: tasks are added before it takes longer. */
+  queueLimitMs: z.int().min(5).max(10_000).default(100),
+  batching: Batching.prefault({}),
+  cache: Cache.optional(),
+  ...everywhere,
 });
 
 /** What is sent to a container: v1: `{"instances": [{column: value}]}` · v2: a tensor a column. */
@@ -49,6 +106,7 @@ const ContainerServing = z.strictObject({
     )
     .optional(),
   protocol: ContainerProtocol.default('v1'),
+  ...everywhere,
   cache: z
     .undefined({
       error: 'is for models that ONNX Runtime answers, whose answers are numbers alone; remove it',
@@ -56,8 +114,15 @@ const ContainerServing = z.strictObject({
     .optional(),
 });
 
-export const ServingSection = z.discriminatedUnion('target', [LambdaServing, ContainerServing], {
-  error: "the serving target is 'lambda', or 'container' for what cannot be an ONNX graph",
-});
+export const ServingSection = z.discriminatedUnion(
+  'target',
+  [LambdaServing, EcsServing, ContainerServing],
+  {
+    error:
+      "the serving target is 'lambda', 'ecs' for traffic that never rests, or 'container' for what cannot be an ONNX graph",
+  },
+);
 export type ServingSection = z.infer<typeof ServingSection>;
+export type LambdaServing = z.infer<typeof LambdaServing>;
+export type EcsServing = z.infer<typeof EcsServing>;
 export type ContainerServing = z.infer<typeof ContainerServing>;
