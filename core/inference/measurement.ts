@@ -47,6 +47,21 @@ const usdPerGbSecond: Readonly<Record<string, number>> = {
 };
 const usdPerRequest = 0.000_000_2;
 /**
+ * List prices of AWS Fargate in us-east-1, Linux on x86, on 2026-11-25 (https://aws.amazon.com/fargate/pricing/):
+ * US dollars an hour of a processor, and of a gigabyte.
+ */
+const usdPerVcpuHour = 0.040_48;
+const usdPerFargateGbHour = 0.004_445;
+const msPerHour = 3_600_000;
+
+/** What a millisecond of a function's time costs, on x86. */
+export const usdPerLambdaMs = (memoryMb: number): number =>
+  ((memoryMb / 1_024) * (usdPerGbSecond['x64'] ?? 0)) / 1_000;
+
+/** What a millisecond of a task's time costs. */
+export const usdPerFargateMs = (vcpu: number, memoryMb: number): number =>
+  (vcpu * usdPerVcpuHour + (memoryMb / 1_024) * usdPerFargateGbHour) / msPerHour;
+/**
  * Of a serverless endpoint's memory, in us-east-1 on 2026-11-25 (https://aws.amazon.com/sagemaker/ai/pricing/).
  * The 0.016 dollars a gigabyte sent and answered are not counted: 1,000 rows of a kilobyte are 0.000016.
  */

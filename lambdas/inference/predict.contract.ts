@@ -1,21 +1,5 @@
 import { z } from 'zod';
-
-/** The cache of a model that asks for one. */
-export const PredictionCacheSettings = z.strictObject({
-  ttlSeconds: z.int().positive(),
-  maximumEntries: z.int().positive(),
-  /** Without it, each environment keeps its own answers alone. */
-  valkey: z
-    .strictObject({
-      host: z.string(),
-      /** CloudFormation knows it as text. */
-      port: z.coerce.number<string | number>(),
-      /** The cache's name and user in ElastiCache, where it asks who comes. */
-      iam: z.strictObject({ cacheName: z.string(), user: z.string() }).optional(),
-    })
-    .optional(),
-});
-export type PredictionCacheSettings = z.input<typeof PredictionCacheSettings>;
+import { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
 
 /** POST /v1/models/<model>:predict and GET /v1/models/<model>, as API Gateway's proxy integration. */
 export const PredictEnvironment = z.object({

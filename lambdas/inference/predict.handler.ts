@@ -1,5 +1,6 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
+import { connectPredictionCache } from '../../adapters/connect-prediction-cache.ts';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
@@ -14,9 +15,8 @@ import { PredictionPurpose, purposeHeader } from '../../core/inference/predictio
 import { parseEnvironment } from '../runtime/environment.ts';
 import { HttpError } from '../runtime/http-error.ts';
 import { type HttpReply, type HttpRequest, httpHandler } from '../runtime/http-handler.ts';
-import { errorFields } from '../runtime/log.ts';
+import { errorFields, log } from '../runtime/log.ts';
 import { measure } from '../runtime/metrics.ts';
-import { connectPredictionCache } from './connect-prediction-cache.ts';
 import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);
@@ -41,7 +41,10 @@ const predictionLog = firehosePredictionLog({
   stream: environment.PREDICTION_STREAM,
   deadlineMs: 20,
 });
-const cache = connectPredictionCache(model, environment.PREDICTION_CACHE, dynamodb);
+const cache = connectPredictionCache(model, environment.PREDICTION_CACHE, {
+  identity: dynamodb,
+  onTrouble: (message, reason) => log('warn', message, errorFields(reason)),
+});
 
 const errors = (value: number) => ({ [PredictMetrics.errors]: { value, unit: 'Count' as const } });
 

@@ -4,11 +4,10 @@ import { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
 import type { ILayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, LogStream } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { usdPerLambdaMs } from '../../core/inference/measurement.ts';
+import type { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
 import { MeasureCandidateEnvironment } from '../../lambdas/inference/measure-candidate.contract.ts';
-import {
-  PredictEnvironment,
-  type PredictionCacheSettings,
-} from '../../lambdas/inference/predict.contract.ts';
+import { PredictEnvironment } from '../../lambdas/inference/predict.contract.ts';
 import { grantEndpointUse } from '../runtime/endpoint-grants.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
@@ -104,9 +103,10 @@ export class Endpoint extends Construct {
   }
 
   private cacheSettings({ model, sharedCache }: EndpointProps): string {
-    const { cache } = model.serving;
-    if (!cache) return '';
-    if (!sharedCache) return JSON.stringify(cache satisfies PredictionCacheSettings);
+    if (model.serving.target !== 'lambda' || !model.serving.cache) return '';
+    const usdPerMs = usdPerLambdaMs(model.serving.memoryMb);
+    const cache: PredictionCacheSettings = { ...model.serving.cache, usdPerMs };
+    if (!sharedCache) return JSON.stringify(cache);
     const { host, port, elasticache } = sharedCache;
     const iam = elasticache && { cacheName: elasticache.cacheName, user: elasticache.user };
     const settings: PredictionCacheSettings = {

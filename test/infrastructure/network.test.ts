@@ -269,6 +269,7 @@ describe('an environment without ElastiCache', () => {
     expect(JSON.parse(predict.Environment.Variables.PREDICTION_CACHE)).toEqual({
       ttlSeconds: 3_600,
       maximumEntries: 10_000,
+      usdPerMs: expect.any(Number),
       valkey: { host: '::1', port: 7_000 },
     });
   });
@@ -276,6 +277,10 @@ describe('an environment without ElastiCache', () => {
   it('may have none to share: then each keeps its own answers', () => {
     const app = appOf([cached('churn')], { cache: { kind: 'memory' } });
     const { PREDICTION_CACHE } = predictOf(templateOf(app, 'Model-Churn')).Environment.Variables;
-    expect(JSON.parse(PREDICTION_CACHE)).toEqual({ ttlSeconds: 3_600, maximumEntries: 10_000 });
+    expect(JSON.parse(PREDICTION_CACHE)).toEqual({
+      ttlSeconds: 3_600,
+      maximumEntries: 10_000,
+      usdPerMs: expect.closeTo((1_769 / 1_024) * 1.66667e-8, 15),
+    });
   });
 });

@@ -1,22 +1,25 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { z } from 'zod';
-import { elasticacheToken } from '../../adapters/elasticache-token.ts';
-import { lruPredictionCache } from '../../adapters/lru-prediction-cache.ts';
-import { valkeyPredictionCache } from '../../adapters/valkey-prediction-cache.ts';
-import { PredictionCache } from '../../core/inference/prediction-cache.ts';
-import { errorFields, log } from '../runtime/log.ts';
-import type { PredictionCacheSettings } from './predict.contract.ts';
+import { PredictionCache, type SharedCache } from '../core/inference/prediction-cache.ts';
+import type { PredictionCacheSettings } from '../core/inference/prediction-cache-settings.ts';
+import { elasticacheToken } from './elasticache-token.ts';
+import { lruPredictionCache } from './lru-prediction-cache.ts';
+import { valkeyPredictionCache } from './valkey-prediction-cache.ts';
 
 type Settings = z.infer<typeof PredictionCacheSettings>;
 
-/** Region and credentials of the function, as a client of the SDK has found them. */
-type Identity = Pick<DynamoDBClient, 'config'>;
+export interface CacheSurroundings {
+  /** Region and credentials of the endpoint, as a client of the SDK has found them. */
+  readonly identity: Pick<DynamoDBClient, 'config'>;
+  /** Told what an operator should know: no request has failed for it. */
+  readonly onTrouble: (message: string, reason: unknown) => void;
+}
 
 function sharedCache(
   model: string,
   { ttlSeconds, valkey }: Settings,
-  { config }: Identity,
-): ReturnType<typeof valkeyPredictionCache> | undefined {
+  { config }: CacheSurroundings['identity'],
+): SharedCache | undefined {
   if (!valkey) return undefined;
   const { host, port, iam } = valkey;
   const login = iam && {
@@ -30,22 +33,18 @@ function sharedCache(
   return valkeyPredictionCache({ host, port, model, ttlSeconds, tls: iam !== undefined, ...login });
 }
 
-/** The cache that a function was deployed with, already connecting; undefined where there is none. */
+/** The cache that an endpoint was deployed with, already connecting; undefined where there is none. */
 export function connectPredictionCache(
   model: string,
   settings: Settings | undefined,
-  identity: Identity,
+  { identity, onTrouble }: CacheSurroundings,
 ): PredictionCache | undefined {
   if (!settings) return undefined;
   const cache = new PredictionCache({
     memory: lruPredictionCache(settings),
     shared: sharedCache(model, settings, identity),
     onOpen: (reason) =>
-      log(
-        'warn',
-        'the shared cache does not answer; predictions are computed meanwhile',
-        errorFields(reason),
-      ),
+      onTrouble('the shared cache does not answer; predictions are computed meanwhile', reason),
   });
   cache.warm();
   return cache;
