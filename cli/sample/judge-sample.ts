@@ -137,7 +137,7 @@ export async function judgeSample(
     parseDocument(schema, await readJson(join(modelFolder, name)), name);
   const found = await document(TrainerMetrics, 'metrics.json');
   const paritySample = await document(ParitySample, 'parity.json');
-  const isGraph = definition.serving.target === 'lambda';
+  const isGraph = definition.serving.target !== 'container';
   const file = join(modelFolder, isGraph ? 'model.onnx' : 'model.tar.gz');
   const onnx = isGraph ? await readFile(file) : undefined;
   const answers = await answersOf(channels, paritySample, onnx);

@@ -9,6 +9,8 @@ export const Measurement = z.strictObject({
   architecture: z.string(),
   /** Of the container that answers behind the function, where one does. */
   containerMemoryMb: z.int().positive().optional(),
+  /** Of the Fargate task that would serve it, where one would; it was measured in a function of about its size. */
+  task: z.strictObject({ vcpu: z.number().positive(), memoryMb: z.int().positive() }).optional(),
   /** Warm requests of one row, one after the other. */
   single: z.strictObject({
     requests: z.int().positive(),
@@ -69,7 +71,7 @@ export const usdPerContainerGbSecond = 0.000_02;
 
 /**
  * Of 1,000 requests of one row; whole milliseconds are counted. A container is paid for as long as the function
- * waits for it, and the function too.
+ * waits for it, and the function too. A task is paid by the hour: the figure is that of one which is never idle.
  */
 export function costPer1000Predictions(
   meanMs: number,
@@ -77,10 +79,13 @@ export function costPer1000Predictions(
     memoryMb,
     architecture,
     containerMemoryMb = 0,
+    task,
   }: Pick<Measurement, 'memoryMb' | 'architecture'> & {
     readonly containerMemoryMb?: number | undefined;
+    readonly task?: Measurement['task'] | undefined;
   },
 ): number {
+  if (task) return 1_000 * meanMs * usdPerFargateMs(task.vcpu, task.memoryMb);
   const price = usdPerGbSecond[architecture] ?? usdPerGbSecond['x64'] ?? 0;
   const seconds = Math.max(1, Math.ceil(meanMs)) / 1_000;
   const container = (containerMemoryMb / 1_024) * usdPerContainerGbSecond;

@@ -137,6 +137,36 @@ function checkServing({ data, features, serving, training }: Sections, report: R
   );
 }
 
+/** The sizes that Fargate has: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html */
+function fargateSizesMb(vcpu: number): readonly number[] {
+  if (vcpu === 0.25) return [512, 1_024, 2_048];
+  const most = { 0.5: 4_096, 1: 8_192, 2: 16_384, 4: 30_720 }[vcpu] ?? 0;
+  const least = vcpu * 2_048;
+  return Array.from({ length: (most - least) / 1_024 + 1 }, (_, step) => least + step * 1_024);
+}
+
+function checkTasks({ serving }: Sections, report: Report): void {
+  if (serving.target !== 'ecs') return;
+  const { maximumTasks, memoryMb, minimumTasks, vcpu } = serving;
+  const sizes = fargateSizesMb(vcpu);
+  if (!sizes.includes(memoryMb)) {
+    const possible =
+      sizes.length > 3
+        ? `${sizes[0]} to ${sizes.at(-1)} in steps of 1024`
+        : listed(sizes.map(String));
+    report(
+      ['serving', 'memoryMb'],
+      `Fargate has no task of ${vcpu} vCPU with ${memoryMb} MB; use ${possible}, or other serving.vcpu`,
+    );
+  }
+  if (minimumTasks > maximumTasks) {
+    report(
+      ['serving', 'minimumTasks'],
+      `is more than serving.maximumTasks, ${maximumTasks}; lower it or raise serving.maximumTasks`,
+    );
+  }
+}
+
 /** Column's type → the form of a value that it can equal. */
 const valuesOfType: Record<ColumnType, { form: string; holds: (value: unknown) => boolean }> = {
   string: { form: 'a string', holds: (value) => typeof value === 'string' },
@@ -254,6 +284,7 @@ export function checkReferences(sections: Sections, context: z.RefinementCtx<unk
   checkFeatures(sections, report);
   checkInModel(sections, report);
   checkServing(sections, report);
+  checkTasks(sections, report);
   checkEvaluation(sections, report);
   checkBudget(sections, report);
 }

@@ -241,16 +241,18 @@ export function checkLimits(
     }));
   }
   const { batch, costPer1000PredictionsUsd: cost, ...measurement } = result.measurement;
-  const { architecture, containerMemoryMb, loadMs, memoryMb, modelBytes, single } = measurement;
+  const { architecture, containerMemoryMb, loadMs, memoryMb, modelBytes, single, task } =
+    measurement;
   const container =
     containerMemoryMb === undefined ? '' : ` and a container of ${containerMemoryMb} MB`;
+  const served = task ? `, for tasks of ${task.vcpu} vCPU and ${task.memoryMb} MB` : '';
   return [
     checkLimit({
       rule: 'latency',
       found: single.p95Ms,
       limit: p95LatencyMs,
       unit: 'ms',
-      what: `in ${single.requests} requests of one row with ${memoryMb} MB (${architecture})${container}, p50 ${shown(single.p50Ms)} ms, ${batch.rows} rows ${shown(batch.p50Ms)} ms, loaded in ${shown(loadMs)} ms; p95`,
+      what: `in ${single.requests} requests of one row with ${memoryMb} MB (${architecture})${container}${served}, p50 ${shown(single.p50Ms)} ms, ${batch.rows} rows ${shown(batch.p50Ms)} ms, loaded in ${shown(loadMs)} ms; p95`,
     }),
     checkLimit({
       rule: 'size',

@@ -1,7 +1,7 @@
 import { hashOf } from '../canonical-json.ts';
 import { type ModelDefinition, modelHash } from '../model/define-model.ts';
 import { importPrefix, type ModelImport } from '../registry/declared-lineage.ts';
-import { placesOf, type TrainingPlan, trainingJobName } from './training-plan.ts';
+import { formatOf, placesOf, type TrainingPlan, trainingJobName } from './training-plan.ts';
 
 /**
  * Why a file cannot become a version of the model; undefined where it can. The codes of a categorical feature
@@ -57,7 +57,7 @@ export function planImport(
       task: evaluation.task,
       seed: String(training.seed),
       checkpoint_interval_seconds: String(training.checkpointIntervalSeconds),
-      serving: serving.target,
+      serving: formatOf(serving),
       label: data.label,
     },
   };

@@ -42,13 +42,17 @@ export const trainingPrefixes = (model: string, id: string) => ({
 export const trainingJobName = (model: string, id: string, runId: string): string =>
   `${model}-${id.slice(0, 8)}-${runId.slice(runId.lastIndexOf('-') + 1)}`;
 
+/** What the trainer has to leave behind: Lambda and ECS run the same graph. */
+export const formatOf = ({ target }: ModelDefinition['serving']): 'lambda' | 'container' =>
+  target === 'container' ? 'container' : 'lambda';
+
 type Trained = Pick<ModelDefinition, 'training' | 'evaluation' | 'serving' | 'data'>;
 
 /** The trainer's own. A model's own Python is given the model's in one, and what it needs to know of the model. */
 function trainersOwn({ training, serving, data }: Trained): Record<string, unknown> {
   if (training.trainer === 'python') {
     const user = JSON.stringify(training.hyperparameters);
-    return { serving: serving.target, label: data.label, user };
+    return { serving: formatOf(serving), label: data.label, user };
   }
   const { device: _, ...hyperparameters } = training.hyperparameters;
   return hyperparameters;

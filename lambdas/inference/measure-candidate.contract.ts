@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MeasurementResult } from '../../core/inference/measurement.ts';
+import { Measurement, MeasurementResult } from '../../core/inference/measurement.ts';
 
 export const MeasureCandidateEnvironment = z.object({
   DATA_BUCKET: z.string(),
@@ -10,6 +10,12 @@ export const MeasureCandidateEnvironment = z.object({
     .string()
     .default('')
     .transform((text) => (text === '' ? undefined : Number(text))),
+  /** JSON: vCPU and megabytes of the tasks that would serve it; empty where none do. */
+  TASK: z
+    .string()
+    .default('')
+    .transform((text): unknown => (text === '' ? undefined : JSON.parse(text)))
+    .pipe(Measurement.shape.task),
 });
 export const MeasureCandidateEvent = z.object({
   runId: z.string(),

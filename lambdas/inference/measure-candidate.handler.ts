@@ -16,6 +16,7 @@ const place = {
   artifacts: s3Objects({ bucket: environment.ARTIFACTS_BUCKET }),
   createSession: createModelSession,
   containerMemoryMb: environment.CONTAINER_MEMORY_MB,
+  task: environment.TASK,
 };
 
 export const handler = stepHandler(

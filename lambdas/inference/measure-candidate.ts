@@ -33,6 +33,8 @@ export interface MeasuringPlace {
   readonly architecture: string;
   /** Of a model that a container answers. */
   readonly containerMemoryMb?: number | undefined;
+  /** Of a model that is served by tasks on Fargate. */
+  readonly task?: Measurement['task'] | undefined;
 }
 type Event = z.infer<typeof MeasureCandidateEvent>;
 
@@ -114,6 +116,7 @@ async function measure(
     memoryMb: place.memoryMb,
     architecture: place.architecture,
     ...(place.containerMemoryMb !== undefined && { containerMemoryMb: place.containerMemoryMb }),
+    ...(place.task && { task: place.task }),
     single: {
       requests: single.length,
       p50Ms: rounded(quantile(single, 0.5)),

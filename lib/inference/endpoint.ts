@@ -4,8 +4,9 @@ import { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
 import type { ILayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, LogStream } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { usdPerLambdaMs } from '../../core/inference/measurement.ts';
+import { type Measurement, usdPerLambdaMs } from '../../core/inference/measurement.ts';
 import type { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
+import type { ServingSection } from '../../core/model/serving-section.ts';
 import { MeasureCandidateEnvironment } from '../../lambdas/inference/measure-candidate.contract.ts';
 import { PredictEnvironment } from '../../lambdas/inference/predict.contract.ts';
 import { grantEndpointUse } from '../runtime/endpoint-grants.ts';
@@ -27,6 +28,23 @@ export interface EndpointProps extends ModelContext {
 /** Of a function that checks requests and has a container compute the answers. */
 const askingMemoryMb = 1_024;
 
+/** The size of the tasks that would serve a candidate; empty where none do. */
+function taskOf(serving: ServingSection): string {
+  if (serving.target !== 'ecs') return '';
+  const { memoryMb, vcpu } = serving;
+  return JSON.stringify({ vcpu, memoryMb } satisfies Measurement['task']);
+}
+
+/**
+ * Of the function that answers, or that measures a candidate for tasks: about as much processor as they have, of
+ * which Lambda gives one for 1,769 MB.
+ */
+function functionMemoryMb({ model: { serving }, pipelineMemoryMb }: EndpointProps): number {
+  if (serving.target === 'lambda') return serving.memoryMb;
+  if (serving.target === 'container') return askingMemoryMb;
+  return Math.min(serving.memoryMb, serving.vcpu * 2_048, pipelineMemoryMb);
+}
+
 /**
  * One model's endpoint: the function that answers, the stream that keeps its predictions, and the pipeline's
  * step that measures a candidate in a function like the one that would serve it.
@@ -39,7 +57,7 @@ export class Endpoint extends Construct {
     super(scope, id);
     const { artifacts, model, registry } = props;
     const log = this.predictionLog(props);
-    const memoryMb = model.serving.target === 'lambda' ? model.serving.memoryMb : askingMemoryMb;
+    const memoryMb = functionMemoryMb(props);
     const serving = { ...props, layers: [props.onnxruntime], memoryMb };
     this.predict = new HandlerFunction(this, 'Predict', {
       ...serving,
@@ -93,6 +111,7 @@ export class Endpoint extends Construct {
         ARTIFACTS_BUCKET: artifacts.bucketName,
         CONTAINER_MEMORY_MB:
           model.serving.target === 'container' ? String(model.serving.memoryMb) : '',
+        TASK: taskOf(model.serving),
       },
     });
     if (model.serving.target === 'container') grantEndpointUse(measure, model.name);

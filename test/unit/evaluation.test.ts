@@ -400,6 +400,15 @@ describe('the gate', () => {
       expect(outcomes({ p95LatencyMs: 4 }, changes)[0]).toEqual(['latency', 'failed']);
     });
 
+    test('cost of a task what its hours cost while it is never idle', () => {
+      const task = { vcpu: 0.5, memoryMb: 1_024 };
+      const hour = 0.5 * 0.04048 + 0.004445;
+      // 360,000 requests of 10 ms fill an hour.
+      expect(
+        360 * costPer1000Predictions(10, { memoryMb: 1_024, architecture: 'x64', task }),
+      ).toBeCloseTo(hour, 9);
+    });
+
     test('cost what Lambda bills: whole milliseconds of memory, and each request', () => {
       const gigabyte = { memoryMb: 1_024, architecture: 'x64' };
       expect(costPer1000Predictions(1.2, gigabyte)).toBeCloseTo(2 * 0.0000166667 + 0.0002, 12);

@@ -279,11 +279,38 @@ describe('defineModel', () => {
   });
 
   it.each([
-    ['ecs', { serving: { target: 'ecs' } }],
     ['canary', { delivery: { approval: 'automatic', canary: {} } }],
     ['graph', { features: { graph: true, declared: {} } }],
   ])('refuses %s, which is not available', (_, change) => {
     expect(problemsOf({ ...aModelDefinition(), ...change })).not.toEqual([]);
+  });
+
+  it.each([
+    [0.25, [512, 1_024, 2_048]],
+    [0.5, [1_024, 2_048, 3_072, 4_096]],
+    [1, [2_048, 3_072, 4_096, 5_120, 6_144, 7_168, 8_192]],
+    [2, Array.from({ length: 13 }, (_, step) => 4_096 + step * 1_024)],
+    [4, Array.from({ length: 23 }, (_, step) => 8_192 + step * 1_024)],
+  ] as const)('takes of tasks of %d vCPU the sizes that Fargate has', (vcpu, sizes) => {
+    const taken = Array.from({ length: 60 }, (_, step) => (step + 1) * 512).filter(
+      (memoryMb) =>
+        problemsOf(aModelDefinition({ serving: { target: 'ecs', vcpu, memoryMb } })).length === 0,
+    );
+    expect(taken).toEqual(sizes);
+  });
+
+  it('says which sizes there are, and which tasks there can be', () => {
+    const served = (changes: object) =>
+      problemsOf(aModelDefinition({ serving: { target: 'ecs', ...changes } })).join();
+    expect(served({ vcpu: 2 })).toMatch(
+      /serving\.memoryMb.*2 vCPU with 1024 MB; use 4096 to 16384 in steps of 1024/,
+    );
+    expect(served({ vcpu: 0.25, memoryMb: 4_096 })).toMatch(/4096 MB; use 512, 1024, 2048/);
+    expect(served({ minimumTasks: 9 })).toMatch(
+      /serving\.minimumTasks.*more than serving\.maximumTasks, 8; lower it or raise/,
+    );
+    expect(served({ vcpu: 3 })).toMatch(/serving\.vcpu.*one of 0\.25, 0\.5, 1, 2, 4 vCPU/);
+    expect(served({})).toBe('');
   });
 
   it.each([
