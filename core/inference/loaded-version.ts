@@ -18,9 +18,15 @@ export interface ModelOutput {
   readonly details?: readonly (PredictionDetails | null)[];
 }
 
+export interface RunLimits {
+  /** Milliseconds of Date.now(): rows that wait longer need not be run any more. */
+  readonly deadlineAt?: number | undefined;
+}
+
 /** A model, ready to run. */
 export interface ModelSession {
-  run(input: ModelInput): Promise<ModelOutput>;
+  /** @throws OverloadedError, DeadlineError where rows wait for a run. */
+  run(input: ModelInput, limits?: RunLimits): Promise<ModelOutput>;
   /** Frees the memory; the session is not run again. */
   release(): Promise<void>;
 }
