@@ -1,12 +1,12 @@
 import type { APIGatewayRequestAuthorizerEvent, APIGatewayTokenAuthorizerEvent } from 'aws-lambda';
 import { InvalidTokenError, tokenVerifier } from '../../adapters/jose-tokens.ts';
+import { log } from '../../adapters/structured-log.ts';
 import {
   type AuthorizerPolicy,
   accessPolicy,
   scopesOf,
 } from '../../core/inference/access-policy.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
-import { log } from '../runtime/log.ts';
 import { AuthorizeCallerEnvironment } from './authorize-caller.contract.ts';
 
 type AuthorizerEvent = APIGatewayRequestAuthorizerEvent | APIGatewayTokenAuthorizerEvent;

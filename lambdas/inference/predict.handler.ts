@@ -3,9 +3,11 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { connectPredictionCache } from '../../adapters/connect-prediction-cache.ts';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { measure } from '../../adapters/embedded-metrics.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
+import { errorFields, log } from '../../adapters/structured-log.ts';
 import { formerlyLive } from '../../core/delivery/ledger.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import { type Failure, LiveVersions, RetiredError } from '../../core/inference/live-versions.ts';
@@ -15,8 +17,6 @@ import { PredictionPurpose, purposeHeader } from '../../core/inference/predictio
 import { parseEnvironment } from '../runtime/environment.ts';
 import { HttpError } from '../runtime/http-error.ts';
 import { type HttpReply, type HttpRequest, httpHandler } from '../runtime/http-handler.ts';
-import { errorFields, log } from '../runtime/log.ts';
-import { measure } from '../runtime/metrics.ts';
 import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);

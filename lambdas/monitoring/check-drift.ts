@@ -2,7 +2,9 @@ import type { z } from 'zod';
 import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import type { DynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';
+import { measure } from '../../adapters/embedded-metrics.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
+import { log } from '../../adapters/structured-log.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { RetrainingAlarm } from '../../core/model/retraining-section.ts';
@@ -17,8 +19,6 @@ import { ArtifactCorruptedError } from '../../core/registry/errors.ts';
 import { type Lineage, type ModelVersion, sealedMetrics } from '../../core/registry/records.ts';
 import type { RetrainingStore } from '../../core/training/retraining-state.ts';
 import { spentUsd } from '../../core/training/training-spend.ts';
-import { log } from '../runtime/log.ts';
-import { measure } from '../runtime/metrics.ts';
 import { type CheckDriftResult, CheckMetrics } from './check-drift.contract.ts';
 import { countPredictions, logLines, measureQuality } from './measure-quality.ts';
 

@@ -1,5 +1,6 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
+import { errorFields, log } from '../../adapters/structured-log.ts';
 import {
   ContainerBusyError,
   ContainerFaultError,
@@ -12,7 +13,6 @@ import {
   RetiredError,
 } from '../../core/inference/live-versions.ts';
 import { HttpError } from './http-error.ts';
-import { errorFields, log } from './log.ts';
 
 /** The same for every endpoint of the platform, whatever its target could take. */
 export const maximumRequestBytes = 4 * 1024 * 1024;

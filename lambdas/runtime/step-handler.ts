@@ -1,8 +1,8 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import type { z } from 'zod';
+import { errorFields, log } from '../../adapters/structured-log.ts';
 import { parseDocument } from '../../core/parse-document.ts';
-import { errorFields, log } from './log.ts';
 
 interface StepContract<Event extends z.ZodType, Result extends z.ZodType> {
   readonly event: Event;

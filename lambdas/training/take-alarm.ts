@@ -1,6 +1,6 @@
 import type { z } from 'zod';
+import { log } from '../../adapters/structured-log.ts';
 import { RetrainingAlarm } from '../../core/model/retraining-section.ts';
-import { log } from '../runtime/log.ts';
 import type { TakeAlarmEvent, TakeAlarmResult } from './take-alarm.contract.ts';
 
 export interface AlarmReceivers {

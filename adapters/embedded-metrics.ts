@@ -1,7 +1,8 @@
-import { log } from './log.ts';
+import { log } from './structured-log.ts';
 
-interface Measurement {
-  readonly value: number;
+export interface Measurement {
+  /** Several are at most 100 measurements of one line. */
+  readonly value: number | readonly number[];
   readonly unit: 'Count' | 'Milliseconds' | 'None';
 }
 

@@ -1,6 +1,6 @@
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Writes one structured line to the function's log. */
+/** Writes one structured line to the log of a function or a server. */
 export function log(level: 'info' | 'warn' | 'error', message: string, fields: Fields = {}): void {
   const line = { time: new Date().toISOString(), level, message, ...fields };
   process.stdout.write(`${JSON.stringify(line)}\n`);
