@@ -1,21 +1,45 @@
 import type { FeatureSpec, FittedFeature } from './feature-spec.ts';
-import { type RawColumns, type RawValue, timestampMicros } from './raw-values.ts';
+import {
+  type CodedColumn,
+  type ColumnValues,
+  type ManyRows,
+  type RawValue,
+  timestampMicros,
+} from './raw-values.ts';
 
 /** One feature of every row: FP32, NaN = missing. */
-type Computation = (values: readonly RawValue[], rows: number) => Float32Array;
+type Computation = (values: ColumnValues, rows: number) => Float32Array;
 
 const dayMicros = 86_400_000_000;
 const hourMicros = 3_600_000_000;
 
-function eachValue(toNumber: (value: Exclude<RawValue, null>) => number): Computation {
-  return (values, rows) => {
+const isCoded = (values: ColumnValues): values is CodedColumn => 'codes' in values;
+
+/** @param ofMissing what a row without a value has */
+function eachValue(
+  toNumber: (value: Exclude<RawValue, null>) => number,
+  ofMissing = Number.NaN,
+): Computation {
+  const compute: Computation = (values, rows) => {
+    if (isCoded(values)) {
+      const ofCode = compute(values.values, values.values.length);
+      return Float32Array.from(values.codes, (code) => ofCode[code] ?? ofMissing);
+    }
     const numbers = new Float32Array(rows);
+    if (values instanceof Float64Array) {
+      for (let row = 0; row < rows; row += 1) {
+        const value = values[row] ?? Number.NaN;
+        numbers[row] = Number.isNaN(value) ? ofMissing : toNumber(value);
+      }
+      return numbers;
+    }
     for (let row = 0; row < rows; row += 1) {
       const value = values[row];
-      numbers[row] = value === null || value === undefined ? Number.NaN : toNumber(value);
+      numbers[row] = value === null || value === undefined ? ofMissing : toNumber(value);
     }
     return numbers;
   };
+  return compute;
 }
 
 const numberOf = (value: Exclude<RawValue, null>): number =>
@@ -48,10 +72,7 @@ const computations: Record<
 };
 
 function computation(feature: FittedFeature): Computation {
-  if (feature.transform === 'isMissing') {
-    return (values, rows) =>
-      Float32Array.from({ length: rows }, (_, row) => ((values[row] ?? null) === null ? 1 : 0));
-  }
+  if (feature.transform === 'isMissing') return eachValue(() => 0, 1);
   if (feature.transform === 'categorical') {
     const codes = new Map(feature.vocabulary?.map((value, code) => [value, code]));
     return eachValue((value) => codes.get(value) ?? Number.NaN);
@@ -76,7 +97,7 @@ function computationsOf(spec: FeatureSpec): readonly Computation[] {
  */
 export function computeFeatureColumns(
   spec: FeatureSpec,
-  columns: RawColumns,
+  columns: ManyRows,
   rows: number,
 ): Float32Array[] {
   const missing: readonly RawValue[] = [];
@@ -88,7 +109,7 @@ export function computeFeatureColumns(
 /** The same row by row: the values of a row's features lie next to each other. */
 export function computeFeatures(
   spec: FeatureSpec,
-  instances: { readonly rows: number; readonly columns: RawColumns },
+  instances: { readonly rows: number; readonly columns: ManyRows },
 ): Float32Array {
   const features = computeFeatureColumns(spec, instances.columns, instances.rows);
   const width = features.length;

@@ -4,6 +4,21 @@ export type RawValue = string | number | boolean | null;
 /** Raw rows by column: every column has one value per row. */
 export type RawColumns = Readonly<Record<string, readonly RawValue[]>>;
 
+/** Few different values of many rows: for each row the place of its value among them. */
+export interface CodedColumn {
+  readonly codes: Uint32Array;
+  readonly values: readonly RawValue[];
+}
+
+/**
+ * A column as features are computed from it. Many rows come as numbers, of which NaN is a missing one (an
+ * instant is microseconds), or as codes: what is computed of them has the same bits.
+ */
+export type ColumnValues = readonly RawValue[] | Float64Array | CodedColumn;
+
+/** Raw rows by column, as many as can be computed with at once. */
+export type ManyRows = Readonly<Record<string, ColumnValues>>;
+
 /**
  * The timestamps that are understood, by the numbers of its groups: 1 year, 2 month, 3 day, 4 hour,
  * 5 minute, 6 second, 7 fraction, 8 zone. It means the same to RE2 as to JavaScript.

@@ -9,7 +9,7 @@ const handlers = join(import.meta.dirname, '..', '..', 'lambdas');
 let bundles: Map<string, Uint8Array> | undefined;
 
 /** Native modules come in layers. */
-const external = ['onnxruntime-node', '@duckdb/node-api'];
+const external = ['onnxruntime-node', '@duckdb/node-api', '@duckdb/node-bindings'];
 
 /** All handlers in one go, because most of the time goes into reading what they share. */
 function compileAll(): Map<string, Uint8Array> {

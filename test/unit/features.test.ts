@@ -184,6 +184,39 @@ describe('computing features', () => {
     );
   });
 
+  it('gives the same bits for many rows at once: numbers with NaN for none, and codes', () => {
+    fc.assert(
+      fc.property(rows, (all) => {
+        const spec = fitFeatures(everyTransform, snapshotId, columnsOf(all));
+        const plain = columnsOf(all);
+        const numbers = (name: string) =>
+          Float64Array.from(plain[name] ?? [], (value) =>
+            typeof value === 'string'
+              ? Number(timestampMicros(value))
+              : Number(value ?? Number.NaN),
+          );
+        const coded = (name: string) => {
+          const values = [...new Set(plain[name])].reverse();
+          return {
+            values,
+            codes: Uint32Array.from(plain[name] ?? [], (value) => values.indexOf(value)),
+          };
+        };
+        const columns = {
+          seen_at: numbers('seen_at'),
+          plan: coded('plan'),
+          visits: numbers('visits'),
+          age: numbers('age'),
+          paying: coded('paying'),
+        };
+        const rowsAtOnce = all.length;
+        expect(bits(computeFeatures(spec, { rows: rowsAtOnce, columns }))).toEqual(
+          bits(computeFeatures(spec, { rows: rowsAtOnce, columns: plain })),
+        );
+      }),
+    );
+  });
+
   it('gives the same bits for a timestamp as text and as microseconds', () => {
     fc.assert(
       fc.property(instant, (text) => {
