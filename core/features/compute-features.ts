@@ -15,6 +15,9 @@ const hourMicros = 3_600_000_000;
 
 const isCoded = (values: ColumnValues): values is CodedColumn => 'codes' in values;
 
+const noValue = (value: RawValue | undefined): value is null | undefined =>
+  value === null || value === undefined || Number.isNaN(value);
+
 /** @param ofMissing what a row without a value has */
 function eachValue(
   toNumber: (value: Exclude<RawValue, null>) => number,
@@ -26,16 +29,9 @@ function eachValue(
       return Float32Array.from(values.codes, (code) => ofCode[code] ?? ofMissing);
     }
     const numbers = new Float32Array(rows);
-    if (values instanceof Float64Array) {
-      for (let row = 0; row < rows; row += 1) {
-        const value = values[row] ?? Number.NaN;
-        numbers[row] = Number.isNaN(value) ? ofMissing : toNumber(value);
-      }
-      return numbers;
-    }
     for (let row = 0; row < rows; row += 1) {
       const value = values[row];
-      numbers[row] = value === null || value === undefined ? ofMissing : toNumber(value);
+      numbers[row] = noValue(value) ? ofMissing : toNumber(value);
     }
     return numbers;
   };
