@@ -1,5 +1,6 @@
 import type { LedgerHead } from '../delivery/ledger-entry.ts';
 import type { LoadedVersion } from './loaded-version.ts';
+import type { PredictionVariant } from './prediction-record.ts';
 
 /** No version of the model has gone live yet: there is nothing to ask. */
 export class NotLiveError extends Error {
@@ -40,6 +41,12 @@ export interface LiveVersionsOptions {
   readonly load: (version: number) => Promise<LoadedVersion>;
   /** Told of what went wrong while an older state goes on serving. */
   readonly onFailure: (failure: Failure) => void;
+  /**
+   * Somebody calls `refresh` every second, as a server does: then no answer waits for the head or for a
+   * version while an older one can answer.
+   * @default false
+   */
+  readonly refreshed?: boolean;
   /** Milliseconds of the wall clock: a monotonic one may stand still while an environment is frozen. */
   readonly now?: () => number;
 }
@@ -64,12 +71,16 @@ const loadRetryMs = 5_000;
 const formerVersionsTried = 3;
 
 interface Slot {
+  readonly version: number;
   readonly loading: Promise<LoadedVersion>;
   readonly startedAt: number;
   loaded?: LoadedVersion;
   failedAt?: number;
   users: number;
 }
+type LoadedSlot = Slot & { readonly loaded: LoadedVersion };
+
+const isLoaded = (slot: Slot | undefined): slot is LoadedSlot => slot?.loaded !== undefined;
 
 /** Waits for work to settle, but no longer than it is worth. */
 async function settled(work: Promise<unknown>, limitMs: number): Promise<void> {
@@ -89,8 +100,8 @@ async function settled(work: Promise<unknown>, limitMs: number): Promise<void> {
 
 /**
  * Keeps the versions that the ledger's head names loaded and hands out the live one. Nothing runs in
- * the background: every use looks at the head's age first, so that an environment that was frozen for
- * an hour is as up to date as any other. What fails leaves the last good version serving.
+ * the background by itself: every use looks at the head's age first, so that an environment that was
+ * frozen for an hour is as up to date as any other. What fails leaves the last good version serving.
  */
 export class LiveVersions {
   readonly #options: LiveVersionsOptions;
@@ -99,7 +110,10 @@ export class LiveVersions {
   #head: LedgerHead | undefined;
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: { readonly done: Promise<void>; readonly since: number } | undefined;
-  #serving: LoadedVersion | undefined;
+  #serving: LoadedSlot | undefined;
+  /** All that the head names is loaded, and what is live serves: there is nothing to do but to answer. */
+  #inOrder = false;
+  #updating: Promise<void> | undefined;
 
   constructor(options: LiveVersionsOptions) {
     this.#options = options;
@@ -112,17 +126,59 @@ export class LiveVersions {
    * @throws RetiredError while the model is retired.
    * @throws NoVersionLoadedError when one should answer and none could be loaded.
    */
-  async use<Result>(call: (version: LoadedVersion) => Promise<Result>): Promise<Result> {
+  use<Result>(
+    call: (version: LoadedVersion, variant: PredictionVariant) => Promise<Result>,
+  ): Promise<Result> {
+    const slot = this.#atOnce();
+    return slot ? this.#hold(slot, call) : this.#useWhenReady(call);
+  }
+
+  /**
+   * Reads the head where it is old and loads what it names, so that who is not asked is up to date too.
+   * Never rejects, and takes no longer than answers wait.
+   */
+  refresh(): Promise<void> {
+    this.#updating ??= this.#bringUpToDate(patienceMs).finally(() => {
+      this.#updating = undefined;
+    });
+    return this.#updating;
+  }
+
+  /** What may answer without a wait. */
+  #atOnce(): LoadedSlot | undefined {
+    const age = this.#headAge();
+    if (!this.#options.refreshed) {
+      return this.#inOrder && age < headIsFreshForMs ? this.#serving : undefined;
+    }
+    if (age >= headIsFreshForMs) void this.refresh();
+    // Whoever refreshes may be late, but not as late as this.
+    return age < 2 * headIsFreshForMs && this.#mayGoOn() ? this.#serving : undefined;
+  }
+
+  /** Milliseconds; a clock that was set back must not keep an old head for as long as that. */
+  #headAge(): number {
+    const age = this.#now() - this.#readAt;
+    return this.#head && age >= 0 ? age : Number.POSITIVE_INFINITY;
+  }
+
+  async #useWhenReady<Result>(
+    call: (version: LoadedVersion, variant: PredictionVariant) => Promise<Result>,
+  ): Promise<Result> {
     await this.#bringUpToDate();
-    const version = this.#serving;
-    const slot = version && this.#slots.get(version.version);
-    if (!version || !slot) throw this.#unavailable();
+    if (!this.#serving) throw this.#unavailable();
+    return this.#hold(this.#serving, call);
+  }
+
+  async #hold<Result>(
+    slot: LoadedSlot,
+    call: (version: LoadedVersion, variant: PredictionVariant) => Promise<Result>,
+  ): Promise<Result> {
     slot.users += 1;
     try {
-      return await call(version);
+      return await call(slot.loaded, slot.version === this.#head?.live ? 'live' : 'former');
     } finally {
       slot.users -= 1;
-      await this.#unloadOld();
+      if (slot !== this.#serving) await this.#unloadOld();
     }
   }
 
@@ -135,19 +191,25 @@ export class LiveVersions {
     );
   }
 
-  async #bringUpToDate(): Promise<void> {
+  /** @param mostMs how long it waits for the version that is rolled back to, or for the first one */
+  async #bringUpToDate(mostMs = Number.POSITIVE_INFINITY): Promise<void> {
     await this.#readHeadIfOld();
     const { live, staged, retired } = this.#head ?? {};
     if (retired) this.#serving = undefined;
-    const wanted = [live, staged].filter((version) => version !== undefined);
-    if (wanted.every((version) => this.#slots.get(version)?.loaded) && this.#isServing(live))
-      return;
     // What has to answer comes first; the staged one is not waited for any longer than is due.
-    if (live !== undefined) await this.#loadPatiently(live);
-    this.#serve(live);
-    if (live !== undefined && !this.#mayGoOn()) await this.#serveFormer();
-    if (staged !== undefined) await this.#loadPatiently(staged);
+    if (live !== undefined && !this.#isServing(live)) {
+      await this.#loadPatiently(live, mostMs);
+      this.#serve(live);
+      if (this.#hasFailed(live) && !this.#mayGoOn()) await this.#serveFormer();
+    }
+    if (staged !== undefined) await this.#loadPatiently(staged, mostMs);
     await this.#unloadOld();
+    this.#inOrder =
+      this.#isServing(live) && (staged === undefined || isLoaded(this.#slots.get(staged)));
+  }
+
+  #hasFailed(version: number): boolean {
+    return this.#slots.get(version)?.failedAt !== undefined;
   }
 
   /** Whether what answers now may answer until something newer is loaded: not what was rolled back from. */
@@ -160,9 +222,7 @@ export class LiveVersions {
   }
 
   async #readHeadIfOld(): Promise<void> {
-    const age = this.#now() - this.#readAt;
-    // A clock that was set back must not keep an old head for as long as that.
-    if (this.#head && age >= 0 && age < headIsFreshForMs) return;
+    if (this.#headAge() < headIsFreshForMs) return;
     this.#reading ??= {
       since: this.#now(),
       done: this.#readHead().finally(() => {
@@ -183,16 +243,17 @@ export class LiveVersions {
     const askedAt = this.#now();
     try {
       this.#head = await this.#options.head();
+      this.#inOrder = false;
     } catch (error) {
       this.#options.onFailure({ what: 'head', error });
     }
     this.#readAt = askedAt;
   }
 
-  async #loadPatiently(version: number): Promise<void> {
+  async #loadPatiently(version: number, mostMs: number): Promise<void> {
     const slot = this.#slot(version);
     if (slot.loaded || slot.failedAt !== undefined) return;
-    const limit = this.#mayGoOn() ? this.#patienceSince(slot.startedAt) : Number.POSITIVE_INFINITY;
+    const limit = this.#mayGoOn() ? this.#patienceSince(slot.startedAt) : mostMs;
     await settled(slot.loading, limit);
   }
 
@@ -200,6 +261,7 @@ export class LiveVersions {
     const known = this.#slots.get(version);
     if (known && !this.#mayRetry(known)) return known;
     const slot: Slot = {
+      version,
       loading: this.#options.load(version),
       startedAt: this.#now(),
       users: 0,
@@ -222,8 +284,8 @@ export class LiveVersions {
   }
 
   #serve(version: number | undefined): void {
-    const loaded = version === undefined ? undefined : this.#slots.get(version)?.loaded;
-    if (loaded) this.#serving = loaded;
+    const slot = version === undefined ? undefined : this.#slots.get(version);
+    if (isLoaded(slot)) this.#serving = slot;
   }
 
   /**
@@ -236,7 +298,7 @@ export class LiveVersions {
       return [];
     });
     for (const version of former.slice(0, formerVersionsTried)) {
-      await this.#loadPatiently(version);
+      await this.#loadPatiently(version, Number.POSITIVE_INFINITY);
       this.#serve(version);
       if (this.#isServing(version)) return;
     }

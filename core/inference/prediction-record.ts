@@ -10,6 +10,10 @@ export type PredictionDetails = z.infer<typeof PredictionDetails>;
 export const PredictionPurpose = z.enum(['parity']);
 export type PredictionPurpose = z.infer<typeof PredictionPurpose>;
 
+/** live: the ledger's head named the version · former: it answered in the place of one that could not be loaded. */
+export const PredictionVariant = z.enum(['live', 'former']);
+export type PredictionVariant = z.infer<typeof PredictionVariant>;
+
 /** The header of a request that says so. */
 export const purposeHeader = 'x-slipway-purpose';
 
