@@ -7,12 +7,16 @@ import type { Signature } from './signature.ts';
 /** Rows of one request, kept within Lambda's reply size and one put of the prediction log. */
 export const maximumInstances = 1_000;
 /** Enough to see a pattern; a request with one mistake in every row need not be told each. */
-const maximumProblems = 100;
+export const maximumProblems = 100;
 
 /** The rows of a request by column: each column has one value per row, null where it was left out. */
 export interface Instances {
   readonly rows: number;
   readonly columns: RawColumns;
+  /** The features of all rows, where the request has them as the model takes them. */
+  readonly features?: Float32Array | undefined;
+  /** What the request calls a value, for a message. @default `instances[<row>].<column>` */
+  readonly place?: (row: number, column: string) => string;
 }
 
 interface Field {
@@ -100,16 +104,24 @@ function readInstances(
 }
 
 /** JSON.parse keeps the last of two equal keys; which one the caller meant is not ours to guess. */
-function checkKeysWrittenOnce(body: string, list: readonly unknown[]): void {
+function checkKeysWrittenOnce(body: string, fields: number, list: readonly unknown[]): void {
   const parsed = list.reduce<number>(
     (sum, instance) => sum + Object.keys(Object(instance)).length,
-    1,
+    fields,
   );
   if (writtenKeys(body) !== parsed) {
     throw new InvalidRequestError([
       'the body has an object that names a field twice; send each field once',
     ]);
   }
+}
+
+/** Clients of TensorFlow Serving name it; there is one. */
+function checkSignatureName(name: unknown): void {
+  if (name === undefined || name === 'serving_default') return;
+  throw new InvalidRequestError([
+    `signature_name: send "serving_default", or leave it out (received ${shownValue(name)})`,
+  ]);
 }
 
 /**
@@ -121,12 +133,14 @@ export function instancesParser(signature: Signature): (body: string) => Instanc
   const fields = fieldsOf(signature);
   const example = `{"instances": [{${signature.inputs.map(({ name }) => `"${name}": …`).join(', ')}}]}`;
   return (body) => {
-    const list = checkedList(parseJsonBody(body, 'instances', example));
+    const parsed = parseJsonBody(body, 'instances', example, ['signature_name']);
+    checkSignatureName(parsed['signature_name']);
+    const list = checkedList(parsed['instances']);
     const columns: Record<string, RawValue[]> = Object.create(null);
     for (const name of fields.keys()) columns[name] = [];
     const problems = readInstances(list, { fields, label: signature.label }, columns);
     if (problems.length > 0) throw new InvalidRequestError(problems);
-    checkKeysWrittenOnce(body, list);
+    checkKeysWrittenOnce(body, Object.keys(parsed).length, list);
     return { rows: list.length, columns };
   };
 }

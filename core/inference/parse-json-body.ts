@@ -6,10 +6,11 @@ export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * Parses a body that must be a JSON object with one field.
+ * Parses a body that must be a JSON object.
+ * @param example what to send instead of something that is none.
  * @throws InvalidRequestError naming what is wrong and what to send, quoting nothing of the body.
  */
-export function parseJsonBody(text: string, field: string, example: string): unknown {
+export function parseJsonObject(text: string, example: string): JsonObject {
   const fix = `send ${example}`;
   if (text.trim() === '') throw new InvalidRequestError([`the body is empty; ${fix}`]);
   let body: unknown;
@@ -21,12 +22,30 @@ export function parseJsonBody(text: string, field: string, example: string): unk
     ]);
   }
   if (!isObject(body)) throw new InvalidRequestError([`the body is not a JSON object; ${fix}`]);
-  const problems = Object.keys(body)
-    .filter((name) => name !== field)
+  return body;
+}
+
+/** What is said of fields that nobody asked for. */
+export const unknownFields = (body: JsonObject, known: readonly string[]): string[] =>
+  Object.keys(body)
+    .filter((name) => !known.includes(name))
     .map((name) => `${JSON.stringify(name.slice(0, 80))}: is not a known field; remove it`);
-  if (!Object.hasOwn(body, field)) problems.unshift(`${field}: is missing; ${fix}`);
+
+/**
+ * Parses a body that must be a JSON object with one field, and perhaps some that change nothing.
+ * @throws InvalidRequestError naming what is wrong and what to send, quoting nothing of the body.
+ */
+export function parseJsonBody(
+  text: string,
+  field: string,
+  example: string,
+  tolerated: readonly string[] = [],
+): JsonObject {
+  const body = parseJsonObject(text, example);
+  const problems = unknownFields(body, [field, ...tolerated]);
+  if (!Object.hasOwn(body, field)) problems.unshift(`${field}: is missing; send ${example}`);
   if (problems.length > 0) throw new InvalidRequestError(problems);
-  return body[field];
+  return body;
 }
 
 /** Index of the quote that closes the string opened at `start`. */

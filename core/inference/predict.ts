@@ -2,16 +2,16 @@ import { computeFeatures } from '../features/compute-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { RawValue } from '../features/raw-values.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
-import type { LoadedVersion, ModelInput, ModelOutput } from './loaded-version.ts';
+import type { LoadedVersion, ModelInput, ModelOutput, RunLimits } from './loaded-version.ts';
 import { inputRows, modelInput } from './model-input.ts';
 import type { Instances } from './parse-instances.ts';
 import type { CacheLookup, CacheOutcome, PredictionCache } from './prediction-cache.ts';
 import { predictionIds, sortableId } from './prediction-id.ts';
 import { predictionKeys } from './prediction-keys.ts';
 import type {
-  PredictionDetails,
   PredictionPurpose,
   PredictionRecord,
+  PredictionVariant,
 } from './prediction-record.ts';
 import type { Signature } from './signature.ts';
 
@@ -20,53 +20,75 @@ export class PredictionFaultError extends Error {
   override readonly name = 'PredictionFaultError';
 }
 
-export type PredictionWithDetails = PredictionDetails & { readonly prediction: number };
-
-/** Body of a reply to `:predict`: the KServe V1 form, with an id per prediction and the version. */
-export interface PredictReply {
-  /** The number, or where the model says more of a row, an object with it under `prediction`. */
-  readonly predictions: readonly (number | PredictionWithDetails)[];
-  readonly prediction_ids: readonly string[];
-  readonly model_name: string;
-  readonly model_version: string;
-}
-
-export interface PredictRequest {
-  readonly body: string;
+/** Rows of one request, or of whatever else asks: a batch, a stream. */
+export interface RowsRequest {
+  readonly instances: Instances;
   readonly requestId: string;
   readonly purpose?: PredictionPurpose | undefined;
+  /** Why this version answers; absent where it was asked for by its number. */
+  readonly variant?: PredictionVariant | undefined;
+  /** Milliseconds of Date.now(): an answer later than this is of no use. */
+  readonly deadlineAt?: number | undefined;
+  /** One per row, where they must be the same whenever the rows are asked for again. @default new ones */
+  readonly ids?: readonly string[] | undefined;
+  /** Milliseconds of performance.now() when the request was there. @default now */
+  readonly receivedAt?: number | undefined;
 }
 
-export interface Prediction {
-  readonly reply: PredictReply;
-  /** One per row, for the prediction log. */
-  readonly records: readonly PredictionRecord[];
+/** The answers to one request. */
+export interface Prediction extends ModelOutput {
+  readonly version: LoadedVersion;
+  /** One per row. */
+  readonly ids: readonly string[];
+  readonly requestId: string;
+  readonly purpose?: PredictionPurpose | undefined;
+  readonly variant?: PredictionVariant | undefined;
+  /** Milliseconds of performance.now(). */
+  readonly receivedAt: number;
+  /** From the parsed request to the finished predictions. */
+  readonly latencyMs: number;
+  /** Where each row's prediction came from; absent without a cache. */
+  readonly cache?: readonly CacheOutcome[] | undefined;
   /** What became of the question to the shared cache; absent where it was not asked. */
   readonly sharedCache?: CacheLookup['shared'];
   /** Settles, within the cache's budget, when new predictions are kept: before a function stands still. */
   readonly kept: Promise<void>;
+  /** One per row, for the prediction log: made when they are first asked for. */
+  records(): readonly PredictionRecord[];
 }
 
 /** A raw number may be finite and yet too large for the model's 32 bits. */
-function checkRange(features: Float32Array, spec: FeatureSpec): void {
-  const at = features.findIndex((value) => value === Infinity || value === -Infinity);
-  if (at === -1) return;
-  const width = spec.features.length;
-  const column = spec.features[at % width]?.column;
-  throw new InvalidRequestError([
-    `instances[${Math.floor(at / width)}].${column}: send a number within the range of 32-bit floating point, ±3.4e38`,
-  ]);
+function checkRange(features: Float32Array, spec: FeatureSpec, instances: Instances): void {
+  for (let at = 0; at < features.length; at += 1) {
+    const value = features[at];
+    if (value !== Infinity && value !== -Infinity) continue;
+    const width = spec.features.length;
+    const row = Math.floor(at / width);
+    const column = spec.features[at % width]?.column ?? '';
+    const place = instances.place?.(row, column) ?? `instances[${row}].${column}`;
+    throw new InvalidRequestError([
+      `${place}: send a number within the range of 32-bit floating point, ±3.4e38`,
+    ]);
+  }
 }
 
-function checkPredictions(predictions: Float32Array, rows: number, version: LoadedVersion): void {
+/** @throws PredictionFaultError */
+export function checkPredictions(
+  predictions: Float32Array,
+  rows: number,
+  version: LoadedVersion,
+): void {
   const what = `version ${version.version} of ${version.model}`;
   if (predictions.length !== rows) {
     throw new PredictionFaultError(
       `${what} gave ${predictions.length} predictions for ${rows} rows`,
     );
   }
-  const at = predictions.findIndex((value) => !Number.isFinite(value));
-  if (at !== -1) throw new PredictionFaultError(`${what} gave ${predictions[at]} for row ${at}`);
+  for (let row = 0; row < rows; row += 1) {
+    const value = predictions[row] as number;
+    if (Number.isFinite(value)) continue;
+    throw new PredictionFaultError(`${what} gave ${value} for row ${row}`);
+  }
 }
 
 /** What the log leaves out: sensitive columns, and the features that are computed from them. */
@@ -85,8 +107,12 @@ function loggedNames(signature: Signature, spec: FeatureSpec) {
   };
 }
 
-async function run(version: LoadedVersion, input: ModelInput): Promise<ModelOutput> {
-  const output = await version.session.run(input);
+async function run(
+  version: LoadedVersion,
+  input: ModelInput,
+  limits: RunLimits,
+): Promise<ModelOutput> {
+  const output = await version.session.run(input, limits);
   checkPredictions(output.predictions, input.rows, version);
   return output;
 }
@@ -103,6 +129,7 @@ async function answersThrough(
   cache: PredictionCache,
   version: LoadedVersion,
   input: ModelInput,
+  limits: RunLimits,
 ): Promise<Answers> {
   const keys = predictionKeys(version.identity, version.spec, input);
   const lookup = await cache.lookup(keys);
@@ -111,7 +138,7 @@ async function answersThrough(
     if (!lookup.predictions.has(key) && !rowOfKey.has(key)) rowOfKey.set(key, row);
   }
   const missing = inputRows(input, [...rowOfKey.values()]);
-  const ran = missing.rows > 0 ? (await run(version, missing)).predictions : [];
+  const ran = missing.rows > 0 ? (await run(version, missing, limits)).predictions : [];
   const computed = new Map([...rowOfKey.keys()].map((key, index) => [key, ran[index] ?? NaN]));
   return {
     predictions: Float32Array.from(
@@ -124,28 +151,26 @@ async function answersThrough(
   };
 }
 
-interface Answered extends Answers {
+type Answered = Omit<Prediction, 'records'> & {
   readonly instances: Instances;
   readonly features: Float32Array;
-  readonly ids: readonly string[];
-  readonly requestId: string;
-  readonly purpose?: PredictionPurpose | undefined;
   readonly at: Date;
-  readonly latencyMs: number;
-}
+};
 
-function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord[] {
-  const { instances, features, predictions, details, cache, ids, requestId, purpose, latencyMs } =
-    answered;
+function recordsOf(answered: Answered): PredictionRecord[] {
+  const { version, instances, features, predictions, details, cache, ids, requestId } = answered;
+  const { purpose, variant, latencyMs } = answered;
   const names = loggedNames(version.signature, version.spec);
   const width = version.spec.features.length;
   const predictedAt = answered.at.toISOString();
-  const value = (column: string, row: number): RawValue => instances.columns[column]?.[row] ?? null;
+  const { columns } = instances;
+  const value = (column: string, row: number): RawValue => columns[column]?.[row] ?? null;
   return ids.map((predictionId, row) => ({
     predictionId,
     requestId,
     model: version.model,
     version: version.version,
+    ...(variant && { variant }),
     predictedAt,
     entityKey: names.entityKey === undefined ? null : value(names.entityKey, row),
     inputs: Object.fromEntries(names.inputs.map((name) => [name, value(name, row)])),
@@ -163,52 +188,45 @@ function recordsOf(version: LoadedVersion, answered: Answered): PredictionRecord
   }));
 }
 
-const shownPredictions = ({ predictions, details }: ModelOutput): PredictReply['predictions'] =>
-  Array.from(predictions, (prediction, row) => {
-    const said = details?.[row];
-    return said ? { ...said, prediction } : prediction;
-  });
-
 /**
- * Answers one request with one version: parse, validate, features, one run over all rows that are not
- * cached, reply.
- * @throws InvalidRequestError where the request is wrong.
+ * Answers rows with one version: features, one run over all rows that are not cached, ids. Every door
+ * comes here, so that equal rows get equal numbers wherever they are sent.
+ * @throws InvalidRequestError where a number is too large for the model.
  * @throws PredictionFaultError where the model gives no number.
  */
-export async function predict(
+export async function predictRows(
   version: LoadedVersion,
-  request: PredictRequest,
+  request: RowsRequest,
   cache?: PredictionCache,
 ): Promise<Prediction> {
-  const instances = version.parse(request.body);
+  const { instances, requestId, purpose, variant, deadlineAt } = request;
+  const { spec } = version;
   const startedAt = performance.now();
   const at = new Date();
-  const features = computeFeatures(version.spec, instances);
-  checkRange(features, version.spec);
+  const features = instances.features ?? computeFeatures(spec, instances);
+  checkRange(features, spec, instances);
   const { rows } = instances;
   // What the features of a model are for is not always its input: they are watched too.
   const input: ModelInput =
-    version.spec.input === 'features'
-      ? { kind: 'features', rows, features }
-      : modelInput(version.spec, instances);
+    spec.input === 'features' ? { kind: 'features', rows, features } : modelInput(spec, instances);
   // A cache keeps numbers: a container may say more of a row.
   const answers: Answers =
     cache && version.signature.runtime === 'onnx'
-      ? await answersThrough(cache, version, input)
-      : { ...(await run(version, input)), kept: Promise.resolve() };
-  const latencyMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
-  const ids = predictionIds(version, sortableId(at.getTime()), instances.rows);
-  const { purpose, requestId } = request;
-  const answered = { ...answers, instances, features, ids, at, latencyMs };
+      ? await answersThrough(cache, version, input, { deadlineAt })
+      : { ...(await run(version, input, { deadlineAt })), kept: Promise.resolve() };
+  const answered: Answered = {
+    ...answers,
+    ...{ version, instances, features, requestId, purpose, variant, at },
+    ids: request.ids ?? predictionIds(version, sortableId(at.getTime()), rows),
+    receivedAt: request.receivedAt ?? startedAt,
+    latencyMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
+  };
+  let records: readonly PredictionRecord[] | undefined;
   return {
-    reply: {
-      predictions: shownPredictions(answers),
-      prediction_ids: ids,
-      model_name: version.model,
-      model_version: String(version.version),
+    ...answered,
+    records() {
+      records ??= recordsOf(answered);
+      return records;
     },
-    records: recordsOf(version, { ...answered, requestId, purpose }),
-    sharedCache: answers.sharedCache,
-    kept: answers.kept,
   };
 }

@@ -23,6 +23,8 @@ export const PredictionRecord = z.strictObject({
   requestId: z.string(),
   model: z.string(),
   version: z.int().positive(),
+  /** Absent where a version was asked for by its number, and of lines from before it was kept. */
+  variant: PredictionVariant.optional(),
   /** ISO 8601, UTC. */
   predictedAt: z.string(),
   entityKey: RawValue,

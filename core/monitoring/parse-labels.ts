@@ -93,7 +93,7 @@ function checkItems(items: readonly unknown[], checks: readonly Check[]): void {
 export function labelsParser(definition: ModelDefinition): (body: string) => Label[] {
   const checks = [checkSubject(definition), checkLabel(definition), checkFields];
   return (body) => {
-    const items = parseJsonBody(body, 'labels', example);
+    const items = parseJsonBody(body, 'labels', example)['labels'];
     if (!Array.isArray(items) || items.length === 0 || items.length > maximumLabels) {
       throw new InvalidRequestError([
         `labels: send an array of 1 to ${maximumLabels} objects (received ${shownValue(items)})`,

@@ -18,7 +18,8 @@ import {
   type Measurement,
   type MeasurementResult,
 } from '../../core/inference/measurement.ts';
-import { PredictionFaultError, predict } from '../../core/inference/predict.ts';
+import { PredictionFaultError } from '../../core/inference/predict.ts';
+import { predict } from '../../core/inference/protocols/v1.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { quantile } from '../../core/training/compare-versions.ts';
 import { prefixIn } from '../training/unusable-candidate.ts';

@@ -9,14 +9,12 @@ import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { errorFields, log } from '../../adapters/structured-log.ts';
 import { formerlyLive } from '../../core/delivery/ledger.ts';
-import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
-import { type Failure, LiveVersions, RetiredError } from '../../core/inference/live-versions.ts';
+import { inferenceEndpoint } from '../../core/inference/endpoint.ts';
+import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
-import { type Prediction, predict } from '../../core/inference/predict.ts';
-import { PredictionPurpose, purposeHeader } from '../../core/inference/prediction-record.ts';
+import type { Prediction } from '../../core/inference/predict.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
-import { HttpError } from '../runtime/http-error.ts';
-import { type HttpReply, type HttpRequest, httpHandler } from '../runtime/http-handler.ts';
+import { gatewayHandler, type Refusal, refusalOf } from '../runtime/http-handler.ts';
 import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);
@@ -80,34 +78,30 @@ const versions = new LiveVersions({
 versions.use(async () => undefined).catch(() => undefined);
 
 /** How many rows each part of the cache knew; nothing where the model has none. */
-function cacheFields({ records, sharedCache: shared }: Prediction): object {
-  if (!cache) return {};
-  const count = (outcome: string) => records.filter((record) => record.cache === outcome).length;
+function cacheFields({ cache: outcomes, sharedCache: shared }: Prediction): object {
+  if (!outcomes) return {};
+  const count = (outcome: string) => outcomes.filter((found) => found === outcome).length;
   const [memory, valkey, computed] = ['hit-memory', 'hit-valkey', 'miss'].map(count);
   return { cache: { memory, valkey, computed, shared } };
 }
 
-function logPrediction(
-  prediction: Prediction,
-  outcome: LogOutcome,
-  { requestId, durationMs }: { readonly requestId: string; readonly durationMs: number },
-): void {
+function logPrediction(prediction: Prediction, outcome: LogOutcome): void {
   const { late, failed, error } = outcome;
-  const { records } = prediction;
-  const [first] = records;
-  const latency = { value: durationMs, unit: 'Milliseconds' } as const;
+  const { requestId, purpose, version, variant, ids, latencyMs, receivedAt } = prediction;
+  const latency = { value: performance.now() - receivedAt, unit: 'Milliseconds' } as const;
   measure(
     model,
     // A comparison asks for as many rows at once as it may: it is no caller that waits.
-    first?.purpose ? errors(0) : { [PredictMetrics.latencyMs]: latency, ...errors(0) },
+    purpose ? errors(0) : { [PredictMetrics.latencyMs]: latency, ...errors(0) },
     late + failed > 0 ? 'warn' : 'info',
     'predicted',
     {
       requestId,
-      version: first?.version,
-      rows: records.length,
-      purpose: first?.purpose,
-      latencyMs: first?.latencyMs,
+      version: version.version,
+      ...(variant !== 'live' && { variant }),
+      rows: ids.length,
+      purpose,
+      latencyMs,
       log: { sent: outcome.sent, late, failed },
       ...cacheFields(prediction),
       ...(error === undefined ? {} : errorFields(error)),
@@ -115,47 +109,21 @@ function logPrediction(
   );
 }
 
-function purposeOf({ headers }: HttpRequest): PredictionPurpose | undefined {
-  const stated = headers[purposeHeader];
-  if (stated === undefined) return undefined;
-  const purpose = PredictionPurpose.safeParse(stated);
-  if (purpose.success) return purpose.data;
-  throw new InvalidRequestError([
-    `the header ${purposeHeader}: send ${PredictionPurpose.options.join(' or ')}, or leave it out (received '${stated.slice(0, 40)}')`,
-  ]);
+async function answered(prediction: Prediction): Promise<void> {
+  const [outcome] = await Promise.all([predictionLog.put(prediction.records()), prediction.kept]);
+  logPrediction(prediction, outcome);
 }
 
-async function answer(request: HttpRequest): Promise<HttpReply> {
-  const startedAt = performance.now();
-  const { body, requestId } = request;
-  const asked = { body, requestId, purpose: purposeOf(request) };
-  const prediction = await versions.use((version) => predict(version, asked, cache));
-  const [outcome] = await Promise.all([predictionLog.put(prediction.records), prediction.kept]);
-  logPrediction(prediction, outcome, { requestId, durationMs: performance.now() - startedAt });
-  return { status: 200, body: { ...prediction.reply } };
-}
+const refused = ({ level, message, status, fields }: Refusal): void =>
+  measure(model, status < 500 ? {} : errors(1), level, message, { status, ...fields });
 
-async function readiness(): Promise<HttpReply> {
-  try {
-    const version = await versions.use(async (live) => live.version);
-    return { status: 200, body: { name: model, ready: true, model_version: String(version) } };
-  } catch (error) {
-    // That it is retired is an answer, not a state to wait in.
-    if (error instanceof RetiredError) throw error;
-    return { status: 200, body: { name: model, ready: false } };
-  }
-}
+const endpoint = inferenceEndpoint(new Map([[model, { name: model, versions, cache, answered }]]), {
+  refused: ({ status, error, request }) => refused(refusalOf(status, error, request.requestId)),
+  notLogged: (error, { requestId }) =>
+    measure(model, {}, 'error', 'the prediction was not logged', {
+      requestId,
+      ...errorFields(error),
+    }),
+});
 
-async function route(request: HttpRequest): Promise<HttpReply> {
-  const wanted = `${request.method} ${request.path}`;
-  if (wanted === `POST /v1/models/${model}:predict`) return answer(request);
-  if (wanted === `GET /v1/models/${model}`) return readiness();
-  throw new HttpError(
-    404,
-    `there is nothing at ${wanted.slice(0, 200)}; use POST /v1/models/${model}:predict or GET /v1/models/${model}`,
-  );
-}
-
-export const handler = httpHandler(route, ({ level, message, status, fields }) =>
-  measure(model, status < 500 ? {} : errors(1), level, message, { status, ...fields }),
-);
+export const handler = gatewayHandler(endpoint, refused);

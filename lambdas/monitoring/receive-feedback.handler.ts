@@ -1,10 +1,10 @@
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { log } from '../../adapters/structured-log.ts';
 import { hashOf } from '../../core/canonical-json.ts';
+import { HttpError } from '../../core/inference/http-error.ts';
 import type { LabelRecord } from '../../core/inference/prediction-record.ts';
 import { labelsParser } from '../../core/monitoring/parse-labels.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
-import { HttpError } from '../runtime/http-error.ts';
 import { httpHandler } from '../runtime/http-handler.ts';
 import { loadModelDefinition } from '../runtime/model-definition.ts';
 import { ReceiveFeedbackEnvironment } from './receive-feedback.contract.ts';

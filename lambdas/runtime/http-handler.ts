@@ -1,31 +1,20 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
 import { errorFields, log } from '../../adapters/structured-log.ts';
+import { bodyText } from '../../core/inference/body-text.ts';
+import { retryAfterTimeout, timeoutText } from '../../core/inference/failure-reply.ts';
+import { HttpError } from '../../core/inference/http-error.ts';
 import {
-  ContainerBusyError,
-  ContainerFaultError,
-  ContainerTimeoutError,
-} from '../../core/inference/container-errors.ts';
-import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
-import {
-  NotLiveError,
-  NoVersionLoadedError,
-  RetiredError,
-} from '../../core/inference/live-versions.ts';
-import { HttpError } from './http-error.ts';
+  type EndpointReply,
+  type EndpointRequest,
+  errorReply,
+  jsonHeaders,
+  maximumRequestBytes,
+} from '../../core/inference/http-messages.ts';
 
-/** The same for every endpoint of the platform, whatever its target could take. */
-export const maximumRequestBytes = 4 * 1024 * 1024;
-
-export interface HttpRequest {
-  readonly method: string;
-  readonly path: string;
-  /** By name in lower case. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
+export interface HttpRequest extends Omit<EndpointRequest, 'body'> {
   /** The body's text; empty when there is none. */
   readonly body: string;
-  /** API Gateway's id of the request. */
-  readonly requestId: string;
 }
 
 export interface HttpReply {
@@ -34,31 +23,23 @@ export interface HttpReply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-function bodyText(event: APIGatewayProxyEvent): string {
-  const { body, isBase64Encoded } = event;
-  if (!body) return '';
-  // Four base64 characters are at most three bytes: too long here is too long decoded.
-  const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
+function bodyOf({ body, isBase64Encoded }: APIGatewayProxyEvent): Buffer {
+  const bytes = Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8');
   if (bytes.byteLength > maximumRequestBytes) {
     throw new HttpError(
       413,
       `the request has ${bytes.byteLength} bytes and at most ${maximumRequestBytes} are taken; send fewer rows per request`,
     );
   }
-  if (!isBase64Encoded) return body;
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
-  } catch {
-    throw new InvalidRequestError(['the body is not UTF-8 text; send JSON encoded as UTF-8']);
-  }
+  return bytes;
 }
 
-const headersOf = (event: APIGatewayProxyEvent): HttpRequest['headers'] =>
+const headersOf = (event: APIGatewayProxyEvent): EndpointRequest['headers'] =>
   Object.fromEntries(
     Object.entries(event.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
   );
 
-function checkEncoding(headers: HttpRequest['headers']): void {
+function checkEncoding(headers: EndpointRequest['headers']): void {
   const encoding = headers['content-encoding']?.trim().toLowerCase();
   if (encoding && encoding !== 'identity') {
     throw new HttpError(
@@ -68,78 +49,49 @@ function checkEncoding(headers: HttpRequest['headers']): void {
   }
 }
 
-function request(event: APIGatewayProxyEvent, context: Context): HttpRequest {
-  const headers = headersOf(event);
-  checkEncoding(headers);
-  return {
-    method: event.httpMethod,
-    path: event.path,
-    headers,
-    body: bodyText(event),
-    requestId: event.requestContext?.requestId ?? context.awsRequestId,
-  };
+/** Who asks: the principal of a token, or of a signature. */
+function callerOf({ requestContext }: APIGatewayProxyEvent): string | undefined {
+  const { authorizer, identity } = requestContext ?? {};
+  return authorizer?.['principalId'] ?? identity?.userArn ?? undefined;
 }
 
-/** Seconds in which what was slow because it was only being started may be there. */
-const retryAfterTimeout = '10';
-
-/** What a caller sees of a model's container that has no answer: its own words are in the log. */
-function containerReply(error: unknown, requestId: string): HttpReply | undefined {
-  if (error instanceof ContainerTimeoutError) {
-    const text =
-      "the model's container did not answer in time, which it does not when it is only being started; try again in a few seconds, or with fewer rows per request";
-    return { status: 504, body: { error: text }, headers: { 'Retry-After': retryAfterTimeout } };
-  }
-  if (error instanceof ContainerBusyError) {
-    const text = "the model's container answers as many requests as it may; try again";
-    return { status: 503, body: { error: text }, headers: { 'Retry-After': '1' } };
-  }
-  if (error instanceof ContainerFaultError) {
-    const text = `the model's container gave no prediction; its log and that of request ${requestId} say why`;
-    return { status: 502, body: { error: text } };
-  }
-  return undefined;
-}
-
-/** What a caller sees of a failure. Only what is their own to mend is told; the rest is in the log. */
-function failureReply(error: unknown, requestId: string): HttpReply {
-  if (error instanceof InvalidRequestError) return { status: 400, body: { error: error.message } };
-  if (error instanceof NotLiveError || error instanceof RetiredError) {
-    return { status: 404, body: { error: error.message } };
-  }
-  if (error instanceof NoVersionLoadedError) {
-    return { status: 503, body: { error: error.message }, headers: { 'Retry-After': '5' } };
-  }
-  if (error instanceof HttpError) {
-    return { status: error.status, body: { error: error.message }, headers: error.headers };
-  }
-  const container = containerReply(error, requestId);
-  if (container) return container;
-  return {
-    status: 500,
-    body: {
-      error: `the request failed inside the platform; its log names request ${requestId}`,
-    },
-  };
-}
-
-/** Clients of the KServe protocols read an error only under exactly this Content-Type. */
-const jsonReply = (reply: HttpReply): APIGatewayProxyResult => ({
-  statusCode: reply.status,
-  headers: { ...reply.headers, 'Content-Type': 'application/json' },
-  body: JSON.stringify(reply.body),
-});
-
-function timed(reply: APIGatewayProxyResult, startedAt: number): APIGatewayProxyResult {
-  const duration = (performance.now() - startedAt).toFixed(3);
-  return { ...reply, headers: { ...reply.headers, 'Server-Timing': `handler;dur=${duration}` } };
-}
+const requestIdOf = (event: APIGatewayProxyEvent, context: Context): string =>
+  event.requestContext?.requestId ?? context.awsRequestId;
 
 /** How long before Lambda would end the function the caller is told so, in the protocol's form. */
 const toldBeforeTimeoutMs = 500;
 
-const timeoutText =
-  'the answer took longer than is allowed; try again, with fewer rows per request';
+function requestOf(event: APIGatewayProxyEvent, context: Context): EndpointRequest {
+  const headers = headersOf(event);
+  checkEncoding(headers);
+  const remainingMs = context.getRemainingTimeInMillis?.();
+  return {
+    method: event.httpMethod,
+    path: event.path,
+    headers,
+    body: bodyOf(event),
+    requestId: requestIdOf(event, context),
+    caller: callerOf(event),
+    deadlineAt:
+      remainingMs === undefined ? undefined : Date.now() + remainingMs - toldBeforeTimeoutMs,
+  };
+}
+
+function resultOf({ status, headers, body }: EndpointReply): APIGatewayProxyResult {
+  if (typeof body === 'string') return { statusCode: status, headers: { ...headers }, body };
+  const { buffer, byteOffset, byteLength } = body;
+  return {
+    statusCode: status,
+    headers: { ...headers },
+    body: Buffer.from(buffer, byteOffset, byteLength).toString('base64'),
+    isBase64Encoded: true,
+  };
+}
+
+function timed(result: APIGatewayProxyResult, startedAt: number): APIGatewayProxyResult {
+  const duration = (performance.now() - startedAt).toFixed(3);
+  return { ...result, headers: { ...result.headers, 'Server-Timing': `handler;dur=${duration}` } };
+}
 
 /** A request that got no answer, for the log. */
 export interface Refusal {
@@ -149,42 +101,55 @@ export interface Refusal {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** What the log says of a failure. */
+export const refusalOf = (status: number, error: unknown, requestId: string): Refusal => ({
+  level: status < 500 ? 'warn' : 'error',
+  message: 'request refused',
+  status,
+  // A caller's error is told to the caller alone: its text may hold what they sent.
+  fields: { requestId, ...(status < 500 ? {} : errorFields(error)) },
+});
+
 const logRefusal = ({ level, message, status, fields }: Refusal): void =>
   log(level, message, { status, ...fields });
 
 /**
- * A function behind API Gateway's REST proxy integration. Every reply is JSON, every error's body is
- * `{"error": string}`, and Server-Timing tells the milliseconds spent in the whole handler.
+ * A function behind API Gateway's REST proxy integration. Every error's body is `{"error": string}`, and
+ * Server-Timing tells the milliseconds spent in the whole handler.
  * @param refused writes the log's line about a request that got no answer.
  */
-export function httpHandler(
-  use: (request: HttpRequest) => Promise<HttpReply>,
+export function gatewayHandler(
+  answer: (request: EndpointRequest) => Promise<EndpointReply>,
   refused: (refusal: Refusal) => void = logRefusal,
 ) {
   const handle = async (event: APIGatewayProxyEvent, context: Context) => {
     const startedAt = performance.now();
-    const requestId = event.requestContext?.requestId ?? context.awsRequestId;
     try {
-      return timed(jsonReply(await use(request(event, context))), startedAt);
+      return timed(resultOf(await answer(requestOf(event, context))), startedAt);
     } catch (error) {
-      const reply = failureReply(error, requestId);
-      const { status } = reply;
-      refused({
-        level: status < 500 ? 'warn' : 'error',
-        message: 'request refused',
-        status,
-        // A caller's error is told to the caller alone: its text may hold what they sent.
-        fields: { requestId, ...(status < 500 ? {} : errorFields(error)) },
-      });
-      return timed(jsonReply(reply), startedAt);
+      const requestId = requestIdOf(event, context);
+      const reply = errorReply(error, requestId);
+      refused(refusalOf(reply.status, error, requestId));
+      return timed(resultOf(reply), startedAt);
     }
   };
   return middy(handle, {
     timeoutEarlyInMillis: toldBeforeTimeoutMs,
     timeoutEarlyResponse: () => {
       refused({ level: 'error', message: 'request timed out', status: 504, fields: {} });
-      const headers = { 'Retry-After': retryAfterTimeout };
-      return jsonReply({ status: 504, body: { error: timeoutText }, headers });
+      const headers = { 'Retry-After': retryAfterTimeout, ...jsonHeaders };
+      return resultOf({ status: 504, headers, body: JSON.stringify({ error: timeoutText }) });
     },
   });
+}
+
+/** The same for a function that takes text and answers JSON. */
+export function httpHandler(
+  use: (request: HttpRequest) => Promise<HttpReply>,
+  refused?: (refusal: Refusal) => void,
+) {
+  return gatewayHandler(async (request) => {
+    const { status, headers, body } = await use({ ...request, body: bodyText(request.body) });
+    return { status, headers: { ...headers, ...jsonHeaders }, body: JSON.stringify(body) };
+  }, refused);
 }

@@ -13,7 +13,7 @@ import { compareKnownVersions } from '../../cli/commands/compare.ts';
 import { verifyLineage } from '../../cli/lineage.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
-import { predict } from '../../core/inference/predict.ts';
+import { predict } from '../../core/inference/protocols/v1.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import {
   importPrefix,

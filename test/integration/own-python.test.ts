@@ -13,7 +13,7 @@ import { runTrainer, writeConfiguration, writeProgram } from '../../cli/sample/r
 import { type SampleChannels, writeChannels } from '../../cli/sample/sample-rows.ts';
 import { assembleVersion } from '../../core/inference/load-version.ts';
 import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
-import { predict } from '../../core/inference/predict.ts';
+import { predict } from '../../core/inference/protocols/v1.ts';
 import { defineModel, type ModelDefinition } from '../../core/model/define-model.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { asCsv } from './written-files.ts';

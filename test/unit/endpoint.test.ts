@@ -4,10 +4,10 @@ import type { APIGatewayProxyEvent, APIGatewayRequestAuthorizerEvent, Context } 
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allowedMethods } from '../../core/inference/access-policy.ts';
+import { HttpError } from '../../core/inference/http-error.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import { NotLiveError, NoVersionLoadedError } from '../../core/inference/live-versions.ts';
 import { labelsParser } from '../../core/monitoring/parse-labels.ts';
-import { HttpError } from '../../lambdas/runtime/http-error.ts';
 import {
   type HttpReply,
   type HttpRequest,

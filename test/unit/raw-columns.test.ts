@@ -11,10 +11,10 @@ import { CorruptVersionError, loadVersion } from '../../core/inference/load-vers
 import type { LoadedVersion, ModelInput } from '../../core/inference/loaded-version.ts';
 import { inputRows, modelInput } from '../../core/inference/model-input.ts';
 import { ParitySample, parityInput } from '../../core/inference/parity-sample.ts';
-import { predict } from '../../core/inference/predict.ts';
 import { PredictionCache } from '../../core/inference/prediction-cache.ts';
 import { predictionKeys } from '../../core/inference/prediction-keys.ts';
 import { PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { predict } from '../../core/inference/protocols/v1.ts';
 import { parsedRecord } from '../../core/monitoring/count-window.ts';
 import { trainingProfiler } from '../../core/monitoring/profile-training-rows.ts';
 import {
