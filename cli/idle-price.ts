@@ -112,10 +112,10 @@ const alwaysOn: Readonly<Record<string, Price>> = {
 /** Paid by what is asked, moved, written or stored; at rest, nothing worth a line. */
 const paidByUse = new Set(
   `
-  AWS::ApiGateway::Account AWS::ApiGateway::Authorizer AWS::ApiGateway::Deployment
+  AWS::ApiGateway::Account AWS::ApiGateway::ApiKey AWS::ApiGateway::Authorizer AWS::ApiGateway::Deployment
   AWS::ApiGateway::GatewayResponse AWS::ApiGateway::Method AWS::ApiGateway::Model
   AWS::ApiGateway::RequestValidator AWS::ApiGateway::Resource AWS::ApiGateway::RestApi
-  AWS::ApiGateway::Stage AWS::ApiGateway::UsagePlan AWS::ApiGateway::VpcLink
+  AWS::ApiGateway::Stage AWS::ApiGateway::UsagePlan AWS::ApiGateway::UsagePlanKey AWS::ApiGateway::VpcLink
   AWS::CDK::Metadata AWS::CloudFormation::CustomResource
   AWS::DynamoDB::GlobalTable AWS::DynamoDB::Table
   AWS::EC2::FlowLog AWS::EC2::Route AWS::EC2::RouteTable AWS::EC2::SecurityGroup

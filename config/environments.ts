@@ -3,6 +3,13 @@ import { z } from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
 import { LineagePolicy } from '../core/registry/declared-lineage.ts';
 
+/** What is over it is answered 429. */
+const RequestLimit = z.strictObject({
+  requestsPerSecond: z.number().positive().max(10_000),
+  /** How many may come at once. */
+  burst: z.int().min(1).max(5_000, { error: 'at most 5,000: an account has no more by default' }),
+});
+
 const Api = z.discriminatedUnion('auth', [
   /** Callers carry a JWT of an OpenID provider, with scopes `<model>:predict` and `<model>:feedback`. */
   z.strictObject({
@@ -10,6 +17,16 @@ const Api = z.discriminatedUnion('auth', [
     issuer: z.url({ error: 'the URL of an OpenID provider' }),
     jwksUri: z.url({ error: "the URL of the provider's keys" }),
     audience: z.string().min(1),
+    /** How much each caller may ask, by the `sub` of their tokens; `named` ones have limits of their own. */
+    callerLimit: z.strictObject({
+      ...RequestLimit.shape,
+      named: z
+        .record(z.string().min(1), RequestLimit)
+        .refine((named) => Object.keys(named).length <= 50, {
+          error: 'at most 50 callers: each is a usage plan, of which an account has 300',
+        })
+        .default({}),
+    }),
   }),
   /** Callers sign their requests (SigV4); which models a principal may call is IAM's to say. */
   z.strictObject({ auth: z.literal('iam') }),
@@ -76,6 +93,10 @@ export const Environment = z.strictObject({
   /** sealed: only versions that were trained here · any: imported ones too, whose lineage is declared. */
   lineage: LineagePolicy,
   api: Api,
+  /** A web ACL in front of the API: $7 a month, and by the request. */
+  firewall: z
+    .strictObject({ requestsPerMinuteOfAddress: z.int().min(10).max(2_000_000_000) })
+    .optional(),
   cache: Cache,
   /** Trainer → images that SageMaker runs. */
   trainingImages: z.strictObject({ xgboost: ImagesOfXgboost, python: ImagesOfPython }),
@@ -143,6 +164,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     quietPeriodSeconds: 30,
     lineage: name === 'prod' ? 'sealed' : 'any',
     api: { auth: 'iam' },
+    ...(name === 'prod' ? { firewall: { requestsPerMinuteOfAddress: 12_000 } } : {}),
     cache: { kind: 'elasticache' },
     trainingImages: imagesOnAws,
     predictionLogBufferSeconds: 300,
@@ -171,6 +193,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
       issuer: variables['SLIPWAY_LOCAL_JWT_ISSUER'],
       jwksUri: variables['SLIPWAY_LOCAL_JWKS_URI'],
       audience: 'slipway',
+      callerLimit: { requestsPerSecond: 500, burst: 1_000 },
     },
     cache: laptopCache(variables['SLIPWAY_LOCAL_CACHE']),
     trainingImages: imagesOnLaptop(variables['SLIPWAY_LOCAL_TRAINING_IMAGE']),

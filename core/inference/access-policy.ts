@@ -17,11 +17,22 @@ function grantsOf(scopes: readonly string[]): Grant[] {
   });
 }
 
-/** predict includes asking whether the model is ready. */
-const routesOf = ({ model, action }: Grant): string[] => [
-  `POST/v1/models/${model}:${action}`,
-  ...(action === 'predict' ? [`GET/v1/models/${model}`] : []),
-];
+/**
+ * predict includes, in both protocols, what the model takes and whether it is ready, and of the Open
+ * Inference Protocol whether there is a server at all, which its clients ask first.
+ */
+const routesOf = ({ model, action }: Grant): string[] =>
+  action === 'feedback'
+    ? [`POST/v1/models/${model}:feedback`]
+    : [
+        `POST/v1/models/${model}:predict`,
+        `GET/v1/models/${model}`,
+        `GET/v2/models/${model}`,
+        `GET/v2/models/${model}/*`,
+        `POST/v2/models/${model}/*`,
+        'GET/v2',
+        'GET/v2/health/*',
+      ];
 
 /**
  * The ARNs of every method that the scopes `<model>:predict`, `<model>:feedback` and `*:…` allow:
@@ -42,6 +53,8 @@ export function scopesOf(claims: Readonly<Record<string, unknown>>): string[] {
 
 export interface AuthorizerPolicy {
   readonly principalId: string;
+  /** The value of the API key whose usage plan limits the caller. */
+  readonly usageIdentifierKey?: string;
   readonly policyDocument: {
     readonly Version: '2012-10-17';
     readonly Statement: {

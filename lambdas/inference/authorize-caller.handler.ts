@@ -6,6 +6,7 @@ import {
   accessPolicy,
   scopesOf,
 } from '../../core/inference/access-policy.ts';
+import { keyOfCaller } from '../../core/inference/caller-key.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { AuthorizeCallerEnvironment } from './authorize-caller.contract.ts';
 
@@ -35,7 +36,10 @@ export async function handler(event: AuthorizerEvent): Promise<AuthorizerPolicy>
   try {
     const claims = await verify(bearerToken(event));
     const principal = String(claims.sub ?? claims['client_id'] ?? 'unnamed');
-    return accessPolicy(principal, event.methodArn, scopesOf(claims));
+    return {
+      ...accessPolicy(principal, event.methodArn, scopesOf(claims)),
+      usageIdentifierKey: keyOfCaller(environment.CALLER_KEYS, principal),
+    };
   } catch (error) {
     if (!(error instanceof InvalidTokenError)) throw error;
     log('warn', 'caller refused', { reason: error.message });

@@ -1,10 +1,14 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
   AccessLogFormat,
+  ApiKeySourceType,
   AuthorizationType,
+  ContentHandling,
   EndpointType,
   type IAuthorizer,
   IdentitySource,
+  type Integration,
+  type IResource,
   LambdaIntegration,
   LogGroupLogDestination,
   MethodLoggingLevel,
@@ -22,6 +26,9 @@ import { Construct } from 'constructs';
 import { AuthorizeCallerEnvironment } from '../../lambdas/inference/authorize-caller.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import { waive } from '../runtime/waivers.ts';
+import { type CallerLimit, CallerLimits, callerKeysOf } from './caller-limits.ts';
+import { Firewall, type FirewallSettings } from './firewall.ts';
+import { addGatewayErrors } from './gateway-errors.ts';
 
 export interface ModelRoutes {
   readonly model: string;
@@ -35,30 +42,26 @@ export type CallerAuth =
       readonly issuer: string;
       readonly jwksUri: string;
       readonly audience: string;
+      readonly callerLimit: CallerLimit;
     }
   | { readonly auth: 'iam' };
 
 export interface InferenceApiProps {
+  readonly environment: string;
   readonly callers: CallerAuth;
+  readonly firewall?: FirewallSettings | undefined;
   readonly routes: readonly ModelRoutes[];
   readonly logRetention: RetentionDays;
 }
 
-/** API Gateway's own answers in the protocol's form; what the caller can do about it comes along. */
-const errors: [ResponseType, string, string][] = [
-  [ResponseType.UNAUTHORIZED, '401', 'no valid credentials: send Authorization: Bearer <token>'],
-  [ResponseType.ACCESS_DENIED, '403', 'these credentials do not allow this model and action'],
-  [ResponseType.EXPIRED_TOKEN, '401', 'the credentials have expired'],
-  [ResponseType.INVALID_SIGNATURE, '401', "the request's signature is not valid"],
-  [ResponseType.REQUEST_TOO_LARGE, '413', 'the request is too large: send at most 4 MB'],
-  [ResponseType.THROTTLED, '429', 'too many requests: slow down and try again'],
-  [ResponseType.INTEGRATION_TIMEOUT, '504', 'the model did not answer in time'],
-  [ResponseType.DEFAULT_5XX, '500', 'something went wrong on our side'],
-];
+/** The same for every environment: what it is depends on nothing but this code. */
+const serverMetadata = { name: 'slipway', version: '0.1.0', extensions: ['binary_tensor_data'] };
 
+const withoutFirewall =
+  'every caller is authenticated and throttled; the environment asks for no web ACL, which costs by the month';
 const ownCallers = 'callers carry a JWT of their own provider or sign with IAM';
 const unknownModel =
-  'no such model or action: GET /v1/models/<model>, POST /v1/models/<model>:predict or :feedback';
+  'no such model or action: POST /v1/models/<model>:predict or :feedback, GET /v1/models/<model>, or /v2/models/<model>/…';
 
 /** The callers' door: literal routes per model, so that access is granted per model. */
 export class InferenceApi extends Construct {
@@ -73,7 +76,9 @@ export class InferenceApi extends Construct {
     this.api = new RestApi(this, 'RestApi', {
       description: 'Predictions and feedback of every model',
       endpointTypes: [EndpointType.REGIONAL],
-      binaryMediaTypes: ['application/octet-stream'],
+      // Tensors are binary, their clients name no type, and what is compressed must arrive as it was sent.
+      binaryMediaTypes: ['*/*'],
+      ...(props.callers.auth === 'jwt' ? { apiKeySourceType: ApiKeySourceType.AUTHORIZER } : {}),
       // Once per account and region, and so not this API's to own.
       cloudWatchRole: false,
       deployOptions: {
@@ -92,29 +97,87 @@ export class InferenceApi extends Construct {
       'AwsSolutions-APIG2',
       'the function checks requests and says which field is wrong; API Gateway would only say that one is',
     );
-    waive(
-      this.api,
-      'AwsSolutions-APIG3',
-      'every caller is authenticated and throttled; a web ACL is for callers who are the public',
-    );
+    if (props.firewall) new Firewall(this, 'Firewall', this.api, props.firewall);
+    else waive(this.api, 'AwsSolutions-APIG3', withoutFirewall);
     this.addErrors(props.callers);
-    const authorizer = this.authorizer(props);
-    const models = this.api.root.addResource('v1').addResource('models');
-    const method = authorizer
-      ? { authorizer, authorizationType: AuthorizationType.CUSTOM }
-      : { authorizationType: AuthorizationType.IAM };
-    for (const { model, predict, receiveFeedback } of props.routes) {
-      const answers = new LambdaIntegration(predict);
-      const methods = [
-        models.addResource(model).addMethod('GET', answers, method),
-        models.addResource(`${model}:predict`).addMethod('POST', answers, method),
-        models
-          .addResource(`${model}:feedback`)
-          .addMethod('POST', new LambdaIntegration(receiveFeedback), method),
-      ];
-      for (const each of methods) waive(each, 'AwsSolutions-COG4', ownCallers);
+    const method = this.methodOptions(props);
+    const models = {
+      v1: this.api.root.addResource('v1').addResource('models'),
+      v2: this.addServerRoutes(method),
+    };
+    for (const routes of props.routes) this.addModelRoutes(models, routes, method);
+    if (props.callers.auth === 'iam') {
+      for (const resource of [models.v1, models.v2]) this.addUnknown(resource, method);
     }
-    if (props.callers.auth === 'iam') this.addUnknown(models, method);
+  }
+
+  /** Who may call a method, and where the caller is counted. */
+  private methodOptions(props: InferenceApiProps): MethodOptions {
+    const authorizer = this.authorizer(props);
+    return authorizer
+      ? { authorizer, authorizationType: AuthorizationType.CUSTOM, apiKeyRequired: true }
+      : { authorizationType: AuthorizationType.IAM };
+  }
+
+  private addMethod(
+    resource: IResource,
+    verb: string,
+    ...rest: [Integration, MethodOptions]
+  ): void {
+    waive(resource.addMethod(verb, ...rest), 'AwsSolutions-COG4', ownCallers);
+  }
+
+  /** The same answers in both protocols, under names that are the model's alone. */
+  private addModelRoutes(
+    { v1, v2 }: Readonly<Record<'v1' | 'v2', IResource>>,
+    { model, predict, receiveFeedback }: ModelRoutes,
+    method: MethodOptions,
+  ): void {
+    // One permission a function, for this API alone; with one a method, an API of 20 models is no stack any more.
+    const permission = { scopePermissionToMethod: false };
+    const answers = new LambdaIntegration(predict, permission);
+    const takesLabels = new LambdaIntegration(receiveFeedback, permission);
+    this.addMethod(v1.addResource(model), 'GET', answers, method);
+    this.addMethod(v1.addResource(`${model}:predict`), 'POST', answers, method);
+    this.addMethod(v1.addResource(`${model}:feedback`), 'POST', takesLabels, method);
+    const tensors = v2.addResource(model);
+    this.addMethod(tensors, 'GET', answers, method);
+    const actions = tensors.addResource('{proxy+}');
+    for (const verb of ['GET', 'POST']) this.addMethod(actions, verb, answers, method);
+  }
+
+  /** What clients of the Open Inference Protocol ask before they ask a model: this gateway is the server. */
+  private addServerRoutes(method: MethodOptions): Resource {
+    const v2 = this.api.root.addResource('v2');
+    const health = v2.addResource('health');
+    const alive = { live: true, ready: true };
+    this.addMock(v2, 'GET', { status: '200', body: serverMetadata }, method);
+    this.addMock(health.addResource('live'), 'GET', { status: '200', body: alive }, method);
+    this.addMock(health.addResource('ready'), 'GET', { status: '200', body: alive }, method);
+    return v2.addResource('models');
+  }
+
+  private addMock(
+    resource: IResource,
+    verb: string,
+    { status, body }: { readonly status: string; readonly body: object },
+    method: MethodOptions,
+  ): void {
+    const integration = new MockIntegration({
+      passthroughBehavior: PassthroughBehavior.NEVER,
+      // Every body is binary here, and a template can neither be found for one nor make one.
+      contentHandling: ContentHandling.CONVERT_TO_TEXT,
+      requestTemplates: { 'application/json': `{"statusCode": ${status}}` },
+      integrationResponses: [
+        {
+          statusCode: status,
+          contentHandling: ContentHandling.CONVERT_TO_TEXT,
+          responseTemplates: { 'application/json': JSON.stringify(body) },
+        },
+      ],
+    });
+    const methodResponses = [{ statusCode: status }];
+    this.addMethod(resource, verb, integration, { ...method, methodResponses });
   }
 
   /**
@@ -123,26 +186,15 @@ export class InferenceApi extends Construct {
    * hears 403 here, and learns nothing about which others there are.
    */
   private addUnknown(models: Resource, method: MethodOptions): void {
-    const none = new MockIntegration({
-      passthroughBehavior: PassthroughBehavior.NEVER,
-      requestTemplates: { 'application/json': '{"statusCode": 404}' },
-      integrationResponses: [
-        {
-          statusCode: '404',
-          responseTemplates: { 'application/json': JSON.stringify({ error: unknownModel }) },
-        },
-      ],
-    });
-    const unknown = models
-      .addResource('{proxy+}')
-      .addMethod('ANY', none, { ...method, methodResponses: [{ statusCode: '404' }] });
-    waive(unknown, 'AwsSolutions-COG4', ownCallers);
-    // No other route reads a body's type: this is what the mock says to a body that is not JSON.
-    this.addError(ResponseType.UNSUPPORTED_MEDIA_TYPE, '404', unknownModel);
+    const error = { status: '404', body: { error: unknownModel } };
+    this.addMock(models.addResource('{proxy+}'), 'ANY', error, method);
   }
 
-  private authorizer({ callers, logRetention }: InferenceApiProps): IAuthorizer | undefined {
+  private authorizer(props: InferenceApiProps): IAuthorizer | undefined {
+    const { callers, environment, logRetention } = props;
     if (callers.auth === 'iam') return undefined;
+    const limit = callers.callerLimit;
+    new CallerLimits(this, 'CallerLimits', { environment, limit, api: this.api });
     const handler = new HandlerFunction(this, 'AuthorizeCaller', {
       entry: 'inference/authorize-caller',
       contract: AuthorizeCallerEnvironment,
@@ -151,6 +203,7 @@ export class InferenceApi extends Construct {
         JWT_ISSUER: callers.issuer,
         JWT_AUDIENCE: callers.audience,
         JWKS_URI: callers.jwksUri,
+        CALLER_KEYS: JSON.stringify(callerKeysOf(environment, limit)),
       },
     });
     return new RequestAuthorizer(this, 'Authorizer', {
@@ -160,30 +213,19 @@ export class InferenceApi extends Construct {
     });
   }
 
-  private addErrors(callers: CallerAuth): void {
-    // The answer to a path that does not exist and, where callers sign, to a request that is not signed.
-    const unrouted: [ResponseType, string, string] = [
-      ResponseType.MISSING_AUTHENTICATION_TOKEN,
-      callers.auth === 'iam' ? '403' : '404',
-      callers.auth === 'iam'
-        ? 'no such model or action, or the request is not signed'
-        : unknownModel,
-    ];
-    for (const [type, statusCode, text] of [...errors, unrouted]) {
-      this.addError(type, statusCode, text);
-    }
-    this.api.addGatewayResponse('DEFAULT_4XX', {
-      type: ResponseType.DEFAULT_4XX,
-      templates: { 'application/json': '{"error":$context.error.messageString}' },
-    });
-  }
-
-  private addError(type: ResponseType, statusCode: string, text: string): void {
-    this.api.addGatewayResponse(type.responseType, {
-      type,
-      statusCode,
-      templates: { 'application/json': JSON.stringify({ error: text }) },
-    });
+  private addErrors({ auth }: CallerAuth): void {
+    addGatewayErrors(this.api, [
+      // The answer to a path that does not exist and, where callers sign, to a request that is not signed.
+      auth === 'iam'
+        ? {
+            type: ResponseType.MISSING_AUTHENTICATION_TOKEN,
+            status: '403',
+            text: 'no such model or action, or the request is not signed',
+          }
+        : { type: ResponseType.MISSING_AUTHENTICATION_TOKEN, status: '404', text: unknownModel },
+      // Only what is answered by nobody reads a body's type: this is what it says to one that is not JSON.
+      { type: ResponseType.UNSUPPORTED_MEDIA_TYPE, status: '404', text: unknownModel },
+    ]);
   }
 
   /** Base URL without a slash at its end. */

@@ -1,15 +1,9 @@
 import { Stack, type StackProps } from 'aws-cdk-lib';
-import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { StringParameter } from 'aws-cdk-lib/aws-ssm';
 import type { Construct } from 'constructs';
-import { type CallerAuth, InferenceApi, type ModelRoutes } from '../inference/inference-api.ts';
+import { InferenceApi, type InferenceApiProps } from '../inference/inference-api.ts';
 
-export interface ApiStackProps extends StackProps {
-  readonly environment: string;
-  readonly callers: CallerAuth;
-  readonly routes: readonly ModelRoutes[];
-  readonly logRetention: RetentionDays;
-}
+export interface ApiStackProps extends StackProps, InferenceApiProps {}
 
 /** The callers' door to all models; deployed last. */
 export class ApiStack extends Stack {

@@ -5,6 +5,7 @@ import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { modelStackName } from '../../core/model/stack-names.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';
 import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
+import type { FirewallSettings } from '../inference/firewall.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
@@ -46,6 +47,7 @@ export interface Environment {
   readonly quietPeriodSeconds: number;
   readonly lineage: LineagePolicy;
   readonly api: CallerAuth;
+  readonly firewall?: FirewallSettings | undefined;
   /** Where models that ask for a cache share their answers. */
   readonly cache: CachePlace;
   readonly trainingImages: { readonly xgboost: TrainingImages; readonly python: ImagesOfPython };
@@ -158,6 +160,7 @@ export function slipwayApp(
     const api = new ApiStack(app, `${prefix}-Api`, {
       ...shared,
       callers: environment.api,
+      firewall: environment.firewall,
       routes: stacks.map(({ routes }) => routes),
     });
     api.addStackDependency(ofAccount, 'a stage that logs needs the role of the account');

@@ -85,13 +85,22 @@ function waiversIn(file: string): readonly Waivers[] {
 
 const made = new Map<EnvironmentName, readonly StackTemplate[]>();
 
+export const callersWithTokens = {
+  auth: 'jwt' as const,
+  issuer: 'https://id',
+  jwksUri: 'https://id/keys',
+  audience: 'a',
+  callerLimit: {
+    requestsPerSecond: 20,
+    burst: 40,
+    named: { billing: { requestsPerSecond: 200, burst: 400 } },
+  },
+};
+
 function synthesise(environment: EnvironmentName): readonly StackTemplate[] {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-every-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const callers =
-    environment === 'staging'
-      ? { auth: 'jwt' as const, issuer: 'https://id', jwksUri: 'https://id/keys', audience: 'a' }
-      : { auth: 'iam' as const };
+  const callers = environment === 'staging' ? callersWithTokens : { auth: 'iam' as const };
   const settings = { ...environmentOnAws(environment), api: callers };
   const ownPython = ownPythonOf('boxed-churn');
   slipwayApp(settings, models, undefined, { outputFolder: folder, ownPython }).synth();

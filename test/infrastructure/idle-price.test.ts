@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  type IdlePrice,
   idlePrice,
   idlePriceRows,
   metricsPerModel,
@@ -10,6 +11,13 @@ import { environmentNames, models, stacksOf } from './every-environment.ts';
 
 const priceOf = (environment: (typeof environmentNames)[number]) =>
   idlePrice(new Map(stacksOf(environment).map((stack) => [stack.name, stack])));
+
+/** It is the environment's choice, whatever its models are. */
+function withoutWebAcl({ items, unknown }: IdlePrice): IdlePrice {
+  const others = items.filter(({ what }) => !what.startsWith('web ACL'));
+  const usdPerMonth = others.reduce((sum, item) => sum + item.usdPerMonth, 0);
+  return { items: others, usdPerMonth, unknown };
+}
 
 const one = (Type: string, Properties: object = {}): ReadonlyMap<string, PricedTemplate> =>
   new Map([['Slipway-dev-State', { Resources: { One: { Type, Properties: { ...Properties } } } }]]);
@@ -21,7 +29,12 @@ describe.each(environmentNames)('the price of doing nothing in %s', (environment
     expect(price.unknown).toEqual([]);
   });
 
-  it('is at most $8 a month for one model on Lambda, all that it shares included', () => {
+  it('of the web ACL is at most $7 a month, and nothing where there is none', () => {
+    const of = (price.usdPerMonth - withoutWebAcl(price).usdPerMonth).toFixed(2);
+    expect(of).toBe(environment === 'prod' ? '7.00' : '0.00');
+  });
+
+  it('is at most $8 a month for one model on Lambda, all that it shares included but the web ACL', () => {
     for (const model of models) {
       const cached = 'cache' in model.serving && model.serving.cache !== undefined;
       const own = stacksOf(environment).filter(({ name, Resources }) => {
@@ -29,7 +42,8 @@ describe.each(environmentNames)('the price of doing nothing in %s', (environment
         return JSON.stringify(Resources).includes(`slipway/${environment}/models/${model.name}/`);
       });
       expect(own.filter(({ name }) => name.includes('-Model-'))).toHaveLength(1);
-      const alone = idlePrice(new Map(own.map((stack) => [stack.name, stack])));
+      const everything = idlePrice(new Map(own.map((stack) => [stack.name, stack])));
+      const alone = withoutWebAcl(everything);
       expect(alone.usdPerMonth, idlePriceRows(alone).join('\n')).toBeGreaterThan(1);
       expect(alone.usdPerMonth, idlePriceRows(alone).join('\n')).toBeLessThanOrEqual(
         cached ? 25 : 8,

@@ -104,9 +104,11 @@ describe('an environment', () => {
   });
 
   it('with tokens leaves a path that no model has to API Gateway, which answers 404', () => {
-    const api = { auth: 'jwt', issuer: 'https://id', jwksUri: 'https://id/keys', audience: 'a' };
+    const callerLimit = { requestsPerSecond: 20, burst: 40, named: {} };
+    const issuer = { issuer: 'https://id', jwksUri: 'https://id/keys', audience: 'a' };
+    const api = { auth: 'jwt', ...issuer, callerLimit };
     const door = template(stacksOf({ api }), 'Api');
-    door.resourcePropertiesCountIs('AWS::ApiGateway::Resource', { PathPart: '{proxy+}' }, 0);
+    door.resourcePropertiesCountIs('AWS::ApiGateway::Method', { HttpMethod: 'ANY' }, 0);
     door.hasResourceProperties('AWS::ApiGateway::GatewayResponse', {
       ResponseType: 'MISSING_AUTHENTICATION_TOKEN',
       StatusCode: '404',

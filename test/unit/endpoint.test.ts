@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { APIGatewayProxyEvent, APIGatewayRequestAuthorizerEvent, Context } from 'aws-lambda';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allowedMethods } from '../../core/inference/access-policy.ts';
+import { type AuthorizerPolicy, allowedMethods } from '../../core/inference/access-policy.ts';
 import { HttpError } from '../../core/inference/http-error.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import { NotLiveError, NoVersionLoadedError } from '../../core/inference/live-versions.ts';
@@ -101,10 +101,29 @@ describe('a scope', () => {
   test.each([
     [
       ['flight-delay:predict'],
-      ['POST/v1/models/flight-delay:predict', 'GET/v1/models/flight-delay'],
+      [
+        'POST/v1/models/flight-delay:predict',
+        'GET/v1/models/flight-delay',
+        'GET/v2/models/flight-delay',
+        'GET/v2/models/flight-delay/*',
+        'POST/v2/models/flight-delay/*',
+        'GET/v2',
+        'GET/v2/health/*',
+      ],
     ],
     [['flight-delay:feedback'], ['POST/v1/models/flight-delay:feedback']],
-    [['*:predict'], ['POST/v1/models/*:predict', 'GET/v1/models/*']],
+    [
+      ['*:predict'],
+      [
+        'POST/v1/models/*:predict',
+        'GET/v1/models/*',
+        'GET/v2/models/*',
+        'GET/v2/models/*/*',
+        'POST/v2/models/*/*',
+        'GET/v2',
+        'GET/v2/health/*',
+      ],
+    ],
     [['openid', 'flight-*:predict', 'x:train', 'A:predict', 'a:predict/../b'], []],
   ])('%j allows %j and nothing else', (scopes, routes) => {
     expect(allowedMethods(methodArn, scopes)).toEqual(routes.map((route) => `${stage}/${route}`));
@@ -123,6 +142,7 @@ describe('the authorizer', () => {
     readonly issuer: string;
     readonly audience: string;
     readonly expires: string | number;
+    readonly subject: string;
   }
 
   beforeAll(async () => {
@@ -137,7 +157,7 @@ describe('the authorizer', () => {
     sign = (claims, changes = {}) =>
       new SignJWT(claims)
         .setProtectedHeader({ alg: 'RS256', kid: 'key-1' })
-        .setSubject('caller-1')
+        .setSubject(changes.subject ?? 'caller-1')
         .setIssuer(changes.issuer ?? issuer)
         .setAudience(changes.audience ?? audience)
         .setExpirationTime(changes.expires ?? '1h')
@@ -146,6 +166,7 @@ describe('the authorizer', () => {
       JWT_ISSUER: issuer,
       JWT_AUDIENCE: audience,
       JWKS_URI: `${issuer}jwks`,
+      CALLER_KEYS: JSON.stringify({ environment: 'dev', shared: 4, named: ['billing'] }),
     });
     const { handler } = await import('../../lambdas/inference/authorize-caller.handler.ts');
     authorize = (token) =>
@@ -160,6 +181,7 @@ describe('the authorizer', () => {
   test('allows the methods that the scopes of a valid token name', async () => {
     expect(await authorize(await sign({ scope: 'openid flight-delay:feedback' }))).toEqual({
       principalId: 'caller-1',
+      usageIdentifierKey: expect.stringMatching(/^slipway-dev-shared-00000[0-3]$/),
       policyDocument: {
         Version: '2012-10-17',
         Statement: [
@@ -174,6 +196,15 @@ describe('the authorizer', () => {
     expect(await authorize(await sign({ scp: ['*:predict'] }))).toMatchObject({
       policyDocument: { Statement: [{ Effect: 'Allow' }] },
     });
+  });
+
+  test("counts a caller on a key that is theirs, whatever the token's scopes", async () => {
+    const keyOf = async (subject: string, scope: string) =>
+      ((await authorize(await sign({ scope }, { subject }))) as AuthorizerPolicy)
+        .usageIdentifierKey;
+    expect(await keyOf('billing', '*:predict')).toMatch(/^slipway-dev-named-[0-9a-f]{16}$/);
+    expect(await keyOf('billing', 'openid')).toBe(await keyOf('billing', 'a:predict'));
+    expect(await keyOf('anybody', '*:predict')).toBe(await keyOf('anybody', 'a:predict'));
   });
 
   test('denies everything to a valid token without a scope of ours', async () => {

@@ -4,6 +4,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  CloudFormationClient,
+  CreateStackCommand,
+  DescribeStacksCommand,
+} from '@aws-sdk/client-cloudformation';
 import { afterAll, beforeAll, it, onTestFinished, type TestFunction } from 'vitest';
 import { type Cloud, type CloudOptions, startCloud } from '../../../local/cloud.ts';
 
@@ -49,6 +54,25 @@ export function clientConfig(cloud: Cloud): {
     },
     forcePathStyle: true,
   };
+}
+
+/** Deploys a template and gives its outputs. */
+export async function deployTemplate(
+  cloud: Cloud,
+  StackName: string,
+  template: object,
+): Promise<Record<string, string>> {
+  const client = new CloudFormationClient(clientConfig(cloud));
+  await client.send(new CreateStackCommand({ StackName, TemplateBody: JSON.stringify(template) }));
+  const stack = await eventually(async () => {
+    const [described] = (await client.send(new DescribeStacksCommand({ StackName }))).Stacks ?? [];
+    return described?.StackStatus === 'CREATE_IN_PROGRESS' ? undefined : described;
+  });
+  if (stack.StackStatus !== 'CREATE_COMPLETE') {
+    throw new Error(`${StackName}: ${stack.StackStatus} ${stack.StackStatusReason}`);
+  }
+  const outputs = stack.Outputs ?? [];
+  return Object.fromEntries(outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
 }
 
 /** Asks every 50 ms until the answer is not undefined, and gives it back; the test's own limit ends it. */

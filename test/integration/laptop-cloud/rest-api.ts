@@ -31,12 +31,14 @@ export interface Method {
   readonly authorization?: 'NONE' | 'AWS_IAM' | 'CUSTOM';
   readonly authorizer?: Partial<CreateAuthorizerCommandInput>;
   readonly timeoutMs?: number;
+  readonly apiKeyRequired?: boolean;
 }
 
 export interface ApiOptions {
   readonly methods: readonly Method[];
   readonly responses?: readonly Omit<PutGatewayResponseCommandInput, 'restApiId'>[];
   readonly binaryMediaTypes?: string[];
+  readonly apiKeySource?: 'HEADER' | 'AUTHORIZER';
 }
 
 const invocation = (region: string, functionArn: string): string =>
@@ -48,11 +50,11 @@ const invocation = (region: string, functionArn: string): string =>
  */
 export async function createApi(
   cloud: Cloud,
-  { methods, responses = [], binaryMediaTypes = [] }: ApiOptions,
+  { methods, responses = [], binaryMediaTypes = [], apiKeySource = 'HEADER' }: ApiOptions,
 ): Promise<{ id: string; url: string }> {
   const client = new APIGatewayClient(clientConfig(cloud));
   const { id: restApiId = '', rootResourceId = '' } = await client.send(
-    new CreateRestApiCommand({ name: 'test', binaryMediaTypes }),
+    new CreateRestApiCommand({ name: 'test', binaryMediaTypes, apiKeySource }),
   );
   const resources = new Map([['', rootResourceId]]);
   const resource = async (path: string): Promise<string> => {
@@ -83,6 +85,7 @@ export async function createApi(
         ...target,
         authorizationType: method.authorization ?? 'NONE',
         authorizerId: await authorizer(method.authorizer),
+        apiKeyRequired: method.apiKeyRequired ?? false,
       }),
     );
     await client.send(
