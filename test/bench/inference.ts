@@ -1,0 +1,242 @@
+// Slipway's server beside others, on the same rows, models and core: `npm run bench:inference`.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { type BenchModel, modelNames, writeModels } from './bench-models.ts';
+import {
+  type Contestant,
+  contestants,
+  serverFolder,
+  slipway,
+  slipwayBinary,
+  slipwayUnbatched,
+} from './contestants.ts';
+import { loadGenerator } from './load.ts';
+import { startLogSink } from './log-sink.ts';
+import {
+  type Cell,
+  type CellResult,
+  type Entrant,
+  measureCell,
+  type Pace,
+  rawRowsPerSecond,
+} from './measure.ts';
+import { memoryMbOf } from './process-cost.ts';
+import { cellTitle, type Measured, tables, targets } from './report.ts';
+import { type ServedRegistry, startServedRegistry } from './served-registry.ts';
+import { canPin, leaveServersTheirCore, startServer } from './server-process.ts';
+
+interface Options {
+  readonly quick: boolean;
+  readonly only?: readonly string[];
+  readonly models: readonly string[];
+  readonly json?: string;
+}
+
+const say = (text: string): void => console.error(text);
+
+const cellsOf = (model: string, quick: boolean): Cell[] => {
+  const busy = { model, connections: 64, rows: 1 };
+  if (quick) return model === 'small' ? [{ model, connections: 1, rows: 1 }, busy] : [busy];
+  return [
+    ...[1, 8, 64].map((connections) => ({ model, connections, rows: 1 })),
+    { model, connections: 64, rows: 64 },
+  ];
+};
+
+const pace = (quick: boolean): Pace => ({ rounds: quick ? 3 : 5, seconds: 1 });
+
+/** Binary shows at many rows, and a run per request at one. */
+const takesPart = ({ name }: Contestant, { rows }: Cell): boolean =>
+  name === slipwayBinary ? rows > 1 : name === slipwayUnbatched ? rows === 1 : true;
+
+/** A port with two free ones after it. */
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  return port > 65_000 ? freePort() : port;
+}
+
+interface Setup {
+  readonly folder: string;
+  readonly registry: ServedRegistry;
+  readonly slipwayEnvironment: Readonly<Record<string, string>>;
+}
+
+async function startAll(
+  chosen: readonly Contestant[],
+  model: BenchModel,
+  { folder, slipwayEnvironment }: Setup,
+): Promise<Entrant[]> {
+  const started = new Map<string, Promise<Omit<Entrant, 'contestant'>>>();
+  const start = async (contestant: Contestant): Promise<Omit<Entrant, 'contestant'>> => {
+    const port = await freePort();
+    const command = await contestant.server({
+      model: model.name,
+      modelFile: model.file,
+      port,
+      folder: serverFolder(folder, `${model.name}-${contestant.name}`),
+      slipway: slipwayEnvironment,
+    });
+    const server = await startServer({ ...command, name: contestant.name });
+    return { server, base: `http://127.0.0.1:${port}` };
+  };
+  const entrants = chosen.map(async (contestant): Promise<Entrant> => {
+    const key = contestant.sameServerAs ?? contestant.name;
+    const own = started.get(key) ?? start(contestant);
+    started.set(key, own);
+    return { contestant, ...(await own) };
+  });
+  const outcomes = await Promise.allSettled(entrants);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  const ready = outcomes.flatMap((outcome) =>
+    outcome.status === 'fulfilled' ? [outcome.value] : [],
+  );
+  if (failed) {
+    await stopAll(ready);
+    throw failed.reason;
+  }
+  for (const { server } of ready) server.pause();
+  return ready;
+}
+
+const stopAll = (entrants: readonly Entrant[]): Promise<unknown> =>
+  Promise.all([...new Set(entrants.map(({ server }) => server))].map((server) => server.stop()));
+
+async function measureModel(
+  model: BenchModel,
+  chosen: readonly Contestant[],
+  options: Options,
+  setup: Setup,
+) {
+  const { rounds, seconds } = pace(options.quick);
+  const raw: number[] = [];
+  for (let round = 0; round < rounds; round += 1) raw.push(await rawRowsPerSecond(model, seconds));
+  say(`  ${model.name}: starts the servers …`);
+  const entrants = await startAll(chosen, model, setup);
+  try {
+    const cells: CellResult[] = [];
+    for (const cell of cellsOf(model.name, options.quick)) {
+      say(`  ${cellTitle(cell)} …`);
+      const here = entrants.filter(({ contestant }) => takesPart(contestant, cell));
+      cells.push(await measureCell(cell, model, here, { rounds, seconds }, setup.folder));
+    }
+    const memory = new Map(
+      entrants.map(({ contestant, server }) => [contestant.name, memoryMbOf(server.pid)]),
+    );
+    return { cells, memory, raw };
+  } finally {
+    await stopAll(entrants);
+  }
+}
+
+function chosenContestants(only: Options['only']): Contestant[] {
+  if (!only) return [...contestants];
+  const unknown = only.filter((name) => !contestants.some((known) => known.name === name));
+  if (unknown.length > 0) {
+    const known = contestants.map(({ name }) => `'${name}'`).join(', ');
+    throw new InvalidArgumentError(
+      `--only: ${unknown.join(', ')} is not measured; there are ${known}`,
+    );
+  }
+  return contestants.filter(({ name }) => only.includes(name));
+}
+
+const machine = () => ({
+  cpu: cpus()[0]?.model,
+  cores: cpus().length,
+  node: process.version,
+  platform: `${process.platform} ${process.arch}`,
+  commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
+  at: new Date().toISOString(),
+  pinned: canPin,
+  loadGenerator,
+  loadAverageBefore: loadavg()[0],
+});
+
+const asJson = (measured: Measured): object => ({
+  cells: measured.cells.map(({ cell, runs }) => ({ ...cell, runs: Object.fromEntries(runs) })),
+  memoryMb: Object.fromEntries(
+    [...measured.memoryMb].map(([model, all]) => [model, Object.fromEntries(all)]),
+  ),
+  rawRowsPerSecond: Object.fromEntries(measured.raw),
+  targets: targets(measured),
+});
+
+async function prepareAll(chosen: readonly Contestant[]): Promise<void> {
+  // One after the other: two installations of the same environment would meet.
+  for (const contestant of chosen) await contestant.prepare();
+}
+
+async function bench(options: Options): Promise<void> {
+  const chosen = chosenContestants(options.only);
+  await prepareAll(chosen);
+  const about = machine();
+  leaveServersTheirCore();
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
+  const registry = await startServedRegistry();
+  const sink = await startLogSink();
+  try {
+    const read = await writeModels(folder);
+    const slipwayEnvironment = {
+      ...registry.env,
+      AWS_ENDPOINT_URL_FIREHOSE: sink.url,
+      REGISTRY_TABLE: registry.tableName,
+      ARTIFACTS_BUCKET: registry.bucket,
+    };
+    const cells: CellResult[] = [];
+    const memoryMb = new Map<string, ReadonlyMap<string, number>>();
+    const raw = new Map<string, readonly number[]>();
+    for (const name of options.models) {
+      const model = read(name);
+      await registry.register({ ...model, model: name, version: 1 });
+      await registry.enter('live', name, 1);
+      const found = await measureModel(model, chosen, options, {
+        folder,
+        registry,
+        slipwayEnvironment,
+      });
+      cells.push(...found.cells);
+      memoryMb.set(name, found.memory);
+      raw.set(name, found.raw);
+    }
+    const measured = { cells, memoryMb, raw };
+    const where = `${about.cpu}, ${about.cores} cores; ${about.pinned ? 'each server alone on one core, load on another' : 'nothing is pinned here: requests/s are of the whole machine'}; load by ${loadGenerator}; Node ${about.node}; commit ${about.commit}; ${about.at}`;
+    console.log(`${where}\n\n${tables(measured)}\n\n${sink.lines} predictions were logged.`);
+    if (options.json) {
+      const report = { machine: about, predictionsLogged: sink.lines, ...asJson(measured) };
+      writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+    }
+  } finally {
+    await sink.stop();
+    await registry.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const listed = (text: string): string[] => text.split(';').map((part) => part.trim());
+
+function knownModels(text: string): string[] {
+  const names = listed(text.replaceAll(',', ';'));
+  const unknown = names.filter((name) => !modelNames.some((known) => known === name));
+  if (unknown.length > 0)
+    throw new InvalidArgumentError(`${unknown.join(', ')}: there are ${modelNames.join(', ')}`);
+  return names;
+}
+
+await new Command('bench:inference')
+  .description(
+    'Compares servers on the same rows, models and core. Answers are compared with ONNX Runtime for Python first.',
+  )
+  .option('--quick', 'fewer cells and rounds, in 3 minutes', false)
+  .option('--only <names>', `contestants, separated by ';', among them '${slipway}'`, listed)
+  .option('--models <names>', 'models, separated by commas', knownModels, [...modelNames])
+  .option('--json <file>', 'writes every run into a file')
+  .action(bench)
+  .parseAsync();

@@ -1,0 +1,142 @@
+// Measures contestants side by side: round after round each gets the same load for the same time.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { BenchModel } from './bench-models.ts';
+import { firstDifference } from './compare-answers.ts';
+import type { Contestant } from './contestants.ts';
+import { type LoadResult, load } from './load.ts';
+import { cpuMsOf } from './process-cost.ts';
+import { parts, writeBodies } from './requests.ts';
+import { canPin, type ServerProcess, serverCore } from './server-process.ts';
+
+export interface Cell {
+  readonly model: string;
+  readonly connections: number;
+  /** Of one request. */
+  readonly rows: number;
+}
+
+export interface Run {
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** User and system time of the server's processes. */
+  readonly cpuUsPerRequest: number;
+}
+
+export interface Entrant {
+  readonly contestant: Contestant;
+  readonly server: ServerProcess;
+  readonly base: string;
+}
+
+export interface CellResult {
+  readonly cell: Cell;
+  /** By contestant, one run per round: the runs of a round are neighbours in time. */
+  readonly runs: ReadonlyMap<string, readonly Run[]>;
+}
+
+/** A server that answers otherwise than Python does, or not at all: there is nothing to compare. */
+export class UnequalAnswersError extends Error {
+  override readonly name = 'UnequalAnswersError';
+}
+
+export interface Pace {
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+interface Loaded extends Entrant {
+  readonly load: (seconds: number) => Promise<LoadResult>;
+}
+
+function loaded(entrant: Entrant, { connections, rows }: Cell, model: BenchModel, folder: string) {
+  const { contestant, base } = entrant;
+  const form = contestant.form(model.name);
+  const asked = parts(model.rows, rows);
+  const bodiesFile = join(folder, `${contestant.name.replaceAll(/\W+/g, '-')}-${rows}.bodies`);
+  const bodies = asked.map((part) => form.body(part));
+  writeBodies(bodiesFile, bodies);
+  const jsonLength = form.jsonLength?.(asked[0] ?? []);
+  const url = `${base}${form.path}`;
+  const { contentType } = form;
+  return {
+    ...entrant,
+    load: (seconds: number) =>
+      load({ url, bodiesFile, contentType, jsonLength, connections, seconds }),
+  };
+}
+
+async function checkAnswers({ contestant, base }: Entrant, cell: Cell, model: BenchModel) {
+  if (contestant.isFloor) return;
+  const why = await firstDifference(base, contestant.form(model.name), model, cell.rows).catch(
+    (error: unknown) => String(error),
+  );
+  if (why === undefined) return;
+  throw new UnequalAnswersError(
+    `${contestant.name}, model ${model.name}, ${cell.rows} rows a request: ${why}`,
+  );
+}
+
+async function oneRun({ contestant, server, load: put }: Loaded, seconds: number): Promise<Run> {
+  const before = cpuMsOf(server.pid);
+  const { requests, seconds: took, p50Ms, p99Ms, failed } = await put(seconds);
+  const cpuMs = cpuMsOf(server.pid) - before;
+  if (failed > 0 || requests === 0) {
+    throw new UnequalAnswersError(`${contestant.name}: ${failed} of ${requests} requests failed`);
+  }
+  return {
+    requestsPerSecond: requests / took,
+    p50Ms,
+    p99Ms,
+    cpuUsPerRequest: (cpuMs * 1_000) / requests,
+  };
+}
+
+/** The others stand still meanwhile. */
+async function alone<T>({ server }: Entrant, work: () => Promise<T>): Promise<T> {
+  server.resume();
+  try {
+    return await work();
+  } finally {
+    server.pause();
+  }
+}
+
+/** @throws UnequalAnswersError */
+export async function measureCell(
+  cell: Cell,
+  model: BenchModel,
+  entrants: readonly Entrant[],
+  { rounds, seconds }: Pace,
+  folder: string,
+): Promise<CellResult> {
+  const all = entrants.map((entrant) => loaded(entrant, cell, model, folder));
+  for (const entrant of all) {
+    await alone(entrant, async () => {
+      await checkAnswers(entrant, cell, model);
+      // Compilers and allocators have to have seen the load before it counts.
+      await entrant.load(1);
+    });
+  }
+  const runs = new Map<string, Run[]>(all.map(({ contestant }) => [contestant.name, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    // Each begins a round once: what is first may have a colder machine.
+    const turn = round % all.length;
+    for (const entrant of [...all.slice(turn), ...all.slice(0, turn)]) {
+      const run = await alone(entrant, () => oneRun(entrant, seconds));
+      runs.get(entrant.contestant.name)?.push(run);
+    }
+  }
+  return { cell, runs };
+}
+
+/** Rows a second of ONNX Runtime alone, row after row, on the servers' core. */
+export async function rawRowsPerSecond(model: BenchModel, seconds: number): Promise<number> {
+  const script = join(import.meta.dirname, 'raw-loop.ts');
+  const pinned = canPin ? ['taskset', '-c', String(serverCore)] : [];
+  const [command = '', ...args] = [...pinned, process.execPath, script];
+  const { stdout } = await promisify(execFile)(command, [...args, model.file, String(seconds)]);
+  return Number(stdout);
+}
