@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import type { APIGatewayProxyEvent, APIGatewayRequestAuthorizerEvent, Context } from 'aws-lambda';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -52,6 +53,41 @@ describe('an HTTP handler', () => {
   });
 
   test.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+  ])('reads a body in %s', async (encoding, compress) => {
+    const headers = { 'Content-Encoding': encoding };
+    const body = compress('{"ä": 1}').toString('base64');
+    expect((await reply(echo, { headers, body, isBase64Encoded: true })).body.body).toBe(
+      '{"ä": 1}',
+    );
+  });
+
+  test('compresses a long reply to who asks for it through an API that takes bytes', async () => {
+    const body = Buffer.from('x'.repeat(2_000)).toString('base64');
+    const asked = { body, isBase64Encoded: true };
+    const encoded = async (accept: string, changes = {}) => {
+      const headers = { 'Accept-Encoding': accept };
+      return httpHandler(echo)(event({ ...asked, headers, ...changes }), context);
+    };
+    const compressed = await encoded('br, gzip;q=0.5');
+    expect(compressed).toMatchObject({
+      isBase64Encoded: true,
+      headers: { 'Content-Encoding': 'gzip', 'Content-Type': 'application/json' },
+    });
+    const text = gunzipSync(Buffer.from(compressed.body, 'base64')).toString();
+    expect(JSON.parse(text).body).toBe('x'.repeat(2_000));
+    for (const result of [
+      await encoded('gzip;q=0, br'),
+      await encoded('gzip', { body: 'x'.repeat(2_000), isBase64Encoded: false }),
+      await encoded('gzip', { body: '' }),
+    ]) {
+      expect(result).not.toHaveProperty('isBase64Encoded');
+      expect(result.headers).not.toHaveProperty('Content-Encoding');
+    }
+  });
+
+  test.each([
     [new InvalidRequestError(['x: send 1 (received 2)']), 400, 'x: send 1 (received 2)'],
     [new HttpError(404, 'there is nothing'), 404, 'there is nothing'],
     [new NotLiveError('m'), 404, /^model m has no live version yet/],
@@ -73,7 +109,17 @@ describe('an HTTP handler', () => {
       413,
     ],
     ['no UTF-8', { body: Buffer.of(0xff, 0xfe).toString('base64'), isBase64Encoded: true }, 400],
-    ['compressed', { headers: { 'content-encoding': 'gzip' } }, 415],
+    ['not what its encoding says', { headers: { 'content-encoding': 'gzip' } }, 400],
+    ['compressed otherwise', { headers: { 'content-encoding': 'br' } }, 415],
+    [
+      'too long once uncompressed',
+      {
+        headers: { 'content-encoding': 'gzip' },
+        body: gzipSync(Buffer.alloc(4 * 1024 * 1024 + 1)).toString('base64'),
+        isBase64Encoded: true,
+      },
+      413,
+    ],
   ])('refuses a body that is %s', async (_, changes, status) => {
     const { statusCode, body } = await reply(echo, changes);
     expect(statusCode).toBe(status);

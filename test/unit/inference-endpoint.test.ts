@@ -122,6 +122,231 @@ describe('rows by the Open Inference Protocol', () => {
   });
 });
 
+/** A tensor's bytes as the specification has them, written by DataView alone. */
+const bytesOf: Record<string, (values: readonly unknown[]) => Buffer> = {
+  FP32: (values) => numbersAs(4, values, (view, at, value) => view.setFloat32(at, value, true)),
+  FP64: (values) => numbersAs(8, values, (view, at, value) => view.setFloat64(at, value, true)),
+  INT8: (values) => numbersAs(1, values, (view, at, value) => view.setInt8(at, value)),
+  INT32: (values) => numbersAs(4, values, (view, at, value) => view.setInt32(at, value, true)),
+  UINT16: (values) => numbersAs(2, values, (view, at, value) => view.setUint16(at, value, true)),
+  INT64: (values) =>
+    Buffer.concat(
+      values.map((value) => {
+        const bytes = Buffer.alloc(8);
+        bytes.writeBigInt64LE(BigInt(value as number));
+        return bytes;
+      }),
+    ),
+  BYTES: (values) =>
+    Buffer.concat(
+      values.map((value) => {
+        const text = Buffer.from(value as string);
+        const length = Buffer.alloc(4);
+        length.writeUInt32LE(text.length);
+        return Buffer.concat([length, text]);
+      }),
+    ),
+};
+
+function numbersAs(
+  size: number,
+  values: readonly unknown[],
+  set: (view: DataView, at: number, value: number) => void,
+): Buffer {
+  const view = new DataView(new ArrayBuffer(size * values.length));
+  for (const [i, value] of values.entries()) set(view, i * size, value as number);
+  return Buffer.from(view.buffer);
+}
+
+interface RawTensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly bytes: Buffer;
+}
+const raw = (
+  name: string,
+  datatype: string,
+  values: readonly unknown[],
+  shape?: number[],
+): RawTensor => ({
+  ...{ name, datatype, shape: shape ?? [values.length] },
+  bytes: bytesOf[datatype]?.(values) ?? Buffer.of(),
+});
+
+/** A request of binary tensors, and its reply taken apart again. */
+async function askBinary(tensors: readonly (RawTensor | object)[], more: object = {}) {
+  const isRaw = (input: object): input is RawTensor => 'bytes' in input;
+  const inputs = tensors.map((input) => {
+    if (!isRaw(input)) return input;
+    const { bytes, ...described } = input;
+    return { ...described, parameters: { binary_data_size: bytes.length } };
+  });
+  const json = Buffer.from(JSON.stringify({ inputs, ...more }));
+  const reply = await endpoint({
+    method: 'POST',
+    path: '/v2/models/parcel-weight/infer',
+    headers: { 'inference-header-content-length': String(json.length) },
+    body: Buffer.concat([json, ...tensors.filter(isRaw).map(({ bytes }) => bytes)]),
+    requestId: 'request-1',
+  });
+  const { status, headers } = reply;
+  const body = Buffer.from(reply.body);
+  const length = Number(headers['Inference-Header-Content-Length'] ?? body.length);
+  const header = JSON.parse(body.subarray(0, length).toString());
+  return { status, headers, header, rest: body.subarray(length) };
+}
+
+describe('binary tensors', () => {
+  const json = [
+    tensor('length', 'FP64', [2], [100.25, 7]),
+    tensor('items', 'INT64', [2], [2, 3]),
+    tensor('parcel_id', 'BYTES', [2], ['p-ä', '']),
+  ];
+
+  test.each([
+    [
+      'all',
+      [
+        raw('length', 'FP64', [100.25, 7]),
+        raw('items', 'INT64', [2, 3], [2, 1]),
+        raw('parcel_id', 'BYTES', ['p-ä', '']),
+      ],
+    ],
+    ['narrower', [raw('length', 'FP32', [100.25, 7]), raw('items', 'INT8', [2, 3])]],
+    [
+      'unaligned, beside JSON',
+      [raw('parcel_id', 'BYTES', ['p-ä', '']), json[1], raw('length', 'FP64', [100.25, 7])],
+    ],
+    [
+      'whole numbers that are no integers by type',
+      [raw('length', 'FP32', [100.25, 7]), raw('items', 'FP64', [2, 3])],
+    ],
+    ['a matrix', [raw('instances', 'FP32', [100.25, 2, 7, 3], [2, 2]), json[2]]],
+    ['a matrix of 64 bits', [raw('instances', 'FP64', [100.25, 2, 7, 3], [2, 2])]],
+  ])('are answered as those of JSON: %s', async (_, tensors) => {
+    const { body } = await infer(...json);
+    const { status, header } = await askBinary(tensors as object[]);
+    expect(status).toBe(200);
+    expect(header.outputs[0].data).toEqual(body.outputs[0].data);
+  });
+
+  test('may be missing where they are null: NaN', async () => {
+    const { header } = await askBinary([raw('instances', 'FP32', [7, Number.NaN], [1, 2])]);
+    expect(header.outputs[0].data[0]).toBeCloseTo(linearPrediction(graph, [7, Number.NaN]), 6);
+    expect(answers.at(-1)?.records()[0]).toMatchObject({
+      inputs: { items: null },
+      features: { items: null },
+    });
+  });
+
+  test('come back where they are asked for', async () => {
+    const matrix = raw('instances', 'INT32', [100, 2, 7, 3], [2, 2]);
+    const plain = (await askBinary([matrix])).header.outputs[0].data;
+    const { headers, header, rest } = await askBinary([matrix], {
+      id: 'x',
+      parameters: { binary_data_output: true, priority: 3 },
+    });
+    expect(headers['Content-Type']).toBe('application/octet-stream');
+    expect(header).toMatchObject({ id: 'x', model_version: '3' });
+    expect(header.outputs).toEqual([
+      { name: 'prediction', datatype: 'FP32', shape: [2], parameters: { binary_data_size: 8 } },
+      {
+        name: 'prediction_id',
+        datatype: 'BYTES',
+        shape: [2],
+        parameters: { binary_data_size: rest.length - 8 },
+      },
+    ]);
+    expect([rest.readFloatLE(0), rest.readFloatLE(4)]).toEqual(plain);
+    const ids = answers.at(-1)?.ids ?? [];
+    expect(rest.subarray(8)).toEqual(bytesOf['BYTES']?.(ids));
+  });
+
+  test('come back for some outputs and not for others', async () => {
+    const matrix = raw('instances', 'UINT16', [7, 3], [1, 2]);
+    const { header, rest } = await askBinary([matrix], {
+      outputs: [
+        { name: 'prediction_id', parameters: { binary_data: false } },
+        { name: 'prediction', parameters: { binary_data: true } },
+      ],
+    });
+    expect(header.outputs.map(({ name }: { name: string }) => name)).toEqual([
+      'prediction_id',
+      'prediction',
+    ]);
+    expect(header.outputs[0].data).toEqual(answers.at(-1)?.ids);
+    expect(rest).toHaveLength(4);
+    const only = await askBinary([matrix], { outputs: [{ name: 'prediction' }] });
+    expect(only.header.outputs).toHaveLength(1);
+  });
+
+  const lying = { ...raw('length', 'FP64', [1]), bytes: Buffer.alloc(12) };
+  test.each([
+    [
+      'is cut off',
+      [
+        { ...raw('parcel_id', 'BYTES', ['p-1']), bytes: Buffer.of(9, 0, 0, 0, 1) },
+        ...json.slice(0, 2),
+      ],
+      /^tensor "parcel_id"\[0\]: is cut off/,
+    ],
+    [
+      'is no UTF-8',
+      [
+        { ...raw('parcel_id', 'BYTES', ['p']), bytes: Buffer.of(1, 0, 0, 0, 0xff) },
+        ...json.slice(0, 2),
+      ],
+      /^tensor "parcel_id"\[0\]: is not UTF-8/,
+    ],
+    [
+      'has half a number',
+      [lying, json[1]],
+      /binary_data_size: FP64 has 8 bytes a value \(received 12\)/,
+    ],
+    [
+      'has more than its shape says',
+      [raw('length', 'FP64', [1, 2], [1])],
+      /^tensor "length": its shape \[1\] has 1 values; send as many \(received 2\)$/,
+    ],
+    [
+      'has an integer that no double has',
+      [raw('length', 'INT64', [2 ** 53])],
+      /^tensor "length"\[0\]: is no INT64/,
+    ],
+    [
+      'is infinite',
+      [raw('length', 'FP32', [Infinity])],
+      /^tensor "length"\[0\]: send a finite number/,
+    ],
+    [
+      'is NaN and may not be',
+      [raw('instances', 'FP32', [Number.NaN, 1], [1, 2])],
+      /^tensor "instances"\[0, 0\] \(length\): must not be null/,
+    ],
+  ])('are refused where one %s', async (_, tensors, problem) => {
+    const { status, header } = await askBinary(tensors as object[]);
+    expect(header.error).toMatch(problem);
+    expect(status).toBe(400);
+  });
+
+  test.each([
+    ['0', /^the header Inference-Header-Content-Length/],
+    ['1e3', /^the header Inference-Header-Content-Length/],
+    ['999999', /^the header Inference-Header-Content-Length/],
+    ['80', /^the body is not JSON/],
+  ])('with a header length of %s are refused', async (length, problem) => {
+    const request = jsonRequest(
+      '/v2/models/parcel-weight/infer',
+      { inputs: json },
+      { 'inference-header-content-length': length },
+    );
+    const { status, body } = await askJson(endpoint, request);
+    expect(body.error).toMatch(problem);
+    expect(status).toBe(400);
+  });
+});
+
 describe('the other routes', () => {
   test.each([
     ['/v2', 200, { name: 'slipway', version: '1.2.3', extensions: ['binary_tensor_data'] }],

@@ -1,4 +1,4 @@
-// The Open Inference Protocol, version 2, in JSON:
+// The Open Inference Protocol, version 2, in JSON and with binary tensors:
 // https://github.com/open-inference/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 import { bodyText } from '../body-text.ts';
 import { shownValue } from '../check-value.ts';
@@ -14,8 +14,9 @@ import {
 } from '../parse-json-body.ts';
 import type { Prediction } from '../predict.ts';
 import type { Asked } from './asked.ts';
-import { type Datatype, datatypes, type Tensor, tensorCalled } from './tensor.ts';
+import { type Datatype, datatypes, type Tensor, type TensorData, tensorCalled } from './tensor.ts';
 import { tensorRows } from './tensor-rows.ts';
+import { binaryData, headerLengthName, outputBytes, splitBody, TensorBytes } from './v2-binary.ts';
 import { type OutputName, outputNames } from './v2-metadata.ts';
 
 const fields = ['id', 'parameters', 'inputs', 'outputs', 'model_name', 'model_version'];
@@ -53,10 +54,27 @@ function datatypeOf(datatype: unknown, called: string): Datatype {
   );
 }
 
-function tensorOf(input: unknown, index: number): Tensor {
+/** The values of a tensor: in the JSON, or as bytes behind it. */
+function dataOf(
+  input: JsonObject,
+  { called, datatype, bytes }: { called: string; datatype: Datatype; bytes: TensorBytes },
+): TensorData {
+  const { data } = input;
+  const size = optionalObject(input['parameters'], `${called}.parameters`)?.['binary_data_size'];
+  if (size === undefined) {
+    if (Array.isArray(data)) return { form: 'json', values: data };
+    return refuse(`${called}.data: send an array (received ${shownValue(data)})`);
+  }
+  if (data !== undefined) {
+    refuse(`${called}: send either data or the parameter binary_data_size, not both`);
+  }
+  return binaryData(datatype, bytes.take(size, called), called);
+}
+
+function tensorOf(input: unknown, index: number, bytes: TensorBytes): Tensor {
   const place = `inputs[${index}]`;
   if (!isObject(input)) return refuse(`${place}: send an object (received ${shownValue(input)})`);
-  const { name, data } = input;
+  const { name } = input;
   if (typeof name !== 'string') {
     return refuse(`${place}.name: send a text (received ${shownValue(name)})`);
   }
@@ -65,27 +83,50 @@ function tensorOf(input: unknown, index: number): Tensor {
   if (unknown !== undefined) refuse(`${called}.${unknown}`);
   const datatype = datatypeOf(input['datatype'], called);
   const shape = shapeOf(input['shape'], called);
-  optionalObject(input['parameters'], `${called}.parameters`);
-  if (!Array.isArray(data)) {
-    return refuse(`${called}.data: send an array (received ${shownValue(data)})`);
+  return { name, datatype, shape, data: dataOf(input, { called, datatype, bytes }) };
+}
+
+interface Output {
+  readonly name: OutputName;
+  readonly isBinary: boolean;
+}
+
+/** Whether a parameter asks for bytes. */
+function asksForBytes(parameters: JsonObject | undefined, name: string, place: string) {
+  const value = parameters?.[name];
+  if (value === undefined || typeof value === 'boolean') return value;
+  return refuse(`${place}.${name}: send true or false (received ${shownValue(value)})`);
+}
+
+function outputOf(output: unknown, index: number, isBinary: boolean): Output {
+  const place = `outputs[${index}]`;
+  const name = isObject(output) ? output['name'] : undefined;
+  if (!isObject(output) || !outputNames.includes(name as OutputName)) {
+    return refuse(
+      `${place}.name: the outputs are ${outputNames.join(' and ')} (received ${shownValue(name)})`,
+    );
   }
-  return { name, datatype, shape, data: { form: 'json', values: data } };
+  const [unknown] = unknownFields(output, ['name', 'parameters']);
+  if (unknown !== undefined) refuse(`${place}.${unknown}`);
+  const parameters = optionalObject(output['parameters'], `${place}.parameters`);
+  const own = asksForBytes(parameters, 'binary_data', `${place}.parameters`);
+  return { name: name as OutputName, isBinary: own ?? isBinary };
 }
 
 /** The outputs that the reply is to have, all of them where none is named. */
-function requestedOutputs(value: unknown): readonly OutputName[] {
-  if (value === undefined || value === null) return outputNames;
-  if (!Array.isArray(value)) {
-    return refuse(`outputs: send an array, or leave it out (received ${shownValue(value)})`);
+function requestedOutputs({ outputs, parameters }: JsonObject): readonly Output[] {
+  const all = optionalObject(parameters, 'parameters');
+  const isBinary = asksForBytes(all, 'binary_data_output', 'parameters') ?? false;
+  if (outputs !== undefined && outputs !== null && !Array.isArray(outputs)) {
+    refuse(`outputs: send an array, or leave it out (received ${shownValue(outputs)})`);
   }
-  const names = value.map((output, index) => {
-    const name = isObject(output) ? output['name'] : undefined;
-    if (outputNames.includes(name as OutputName)) return name as OutputName;
-    return refuse(
-      `outputs[${index}].name: the outputs are ${outputNames.join(' and ')} (received ${shownValue(name)})`,
-    );
-  });
-  return names.length > 0 ? [...new Set(names)] : outputNames;
+  const named = Array.isArray(outputs) ? outputs : [];
+  if (named.length === 0) return outputNames.map((name) => ({ name, isBinary }));
+  const found = named.map((output, index) => outputOf(output, index, isBinary));
+  if (new Set(found.map(({ name }) => name)).size < found.length) {
+    refuse('outputs: names an output twice; send each once');
+  }
+  return found;
 }
 
 /** How many keys the objects within a value have together, however deep it is. */
@@ -105,26 +146,52 @@ function keysIn(value: unknown): number {
 function checkKeysWrittenOnce(text: string, header: JsonObject, inputs: readonly unknown[]): void {
   const { inputs: _, ...others } = header;
   // Data has no objects, or would have been refused, and may be long.
-  const tensors = inputs.map((input) => ({ ...(input as JsonObject), data: null }));
+  const tensors = inputs.map((input) =>
+    Object.hasOwn(Object(input), 'data') ? { ...(input as JsonObject), data: null } : input,
+  );
   if (writtenKeys(text) === 1 + keysIn(others) + keysIn(tensors)) return;
   refuse('the body has an object that names a field twice; send each field once');
 }
 
-function outputText(name: OutputName, { predictions, ids }: Prediction): string {
-  const [datatype, data] =
-    name === 'prediction'
-      ? ['FP32', predictions.join(',')]
-      : // Model names, numbers and hex digits: nothing that JSON writes otherwise.
-        ['BYTES', `"${ids.join('","')}"`];
-  return `{"name":"${name}","datatype":"${datatype}","shape":[${ids.length}],"data":[${data}]}`;
+function dataText(name: OutputName, { predictions, ids }: Prediction): string {
+  // Model names, numbers and hex digits: nothing that JSON writes otherwise.
+  return name === 'prediction' ? predictions.join(',') : `"${ids.join('","')}"`;
+}
+
+function outputText({ name }: Output, rows: number, rest: string): string {
+  const datatype = name === 'prediction' ? 'FP32' : 'BYTES';
+  return `{"name":"${name}","datatype":"${datatype}","shape":[${rows}],${rest}}`;
 }
 
 /** Written as text: JSON.stringify would need an array of numbers first. */
-function replyText(prediction: Prediction, outputs: readonly OutputName[], id: string | undefined) {
+function replyTo(prediction: Prediction, outputs: readonly Output[], id: string | undefined) {
   const { model, version } = prediction.version;
+  const rows = prediction.ids.length;
+  const parts: Uint8Array[] = [];
+  const written = outputs.map((output) => {
+    if (!output.isBinary) {
+      return outputText(output, rows, `"data":[${dataText(output.name, prediction)}]`);
+    }
+    const bytes = outputBytes(output.name, prediction);
+    parts.push(bytes);
+    return outputText(output, rows, `"parameters":{"binary_data_size":${bytes.byteLength}}`);
+  });
   const echoed = id === undefined ? '' : `"id":${JSON.stringify(id)},`;
-  const written = outputs.map((name) => outputText(name, prediction)).join(',');
-  return `{"model_name":"${model}","model_version":"${version}",${echoed}"outputs":[${written}]}`;
+  const json = `{"model_name":"${model}","model_version":"${version}",${echoed}"outputs":[${written.join(',')}]}`;
+  return parts.length === 0 ? { json } : { json, parts };
+}
+
+function endpointReply({ json, parts }: ReturnType<typeof replyTo>): EndpointReply {
+  if (!parts) return { status: 200, headers: jsonHeaders, body: json };
+  const header = Buffer.from(json);
+  return {
+    status: 200,
+    headers: {
+      'Content-Type': 'application/octet-stream',
+      'Inference-Header-Content-Length': String(header.byteLength),
+    },
+    body: Buffer.concat([header, ...parts]),
+  };
 }
 
 function idOf(id: unknown): string | undefined {
@@ -140,23 +207,19 @@ function inputsOf(inputs: unknown): readonly unknown[] {
 }
 
 /** @throws InvalidRequestError */
-export function askV2(version: LoadedVersion, { body }: EndpointRequest): Asked {
-  const text = bodyText(body);
+export function askV2(version: LoadedVersion, { headers, body }: EndpointRequest): Asked {
+  const { json, tensors } = splitBody(body, headers[headerLengthName]);
+  const text = bodyText(json);
   const header = parseJsonObject(text, example);
   const problems = unknownFields(header, fields);
   if (problems.length > 0) throw new InvalidRequestError(problems);
   const id = idOf(header['id']);
-  optionalObject(header['parameters'], 'parameters');
   const inputs = inputsOf(header['inputs']);
-  const outputs = requestedOutputs(header['outputs']);
-  const instances = tensorRows(version, inputs.map(tensorOf));
+  const outputs = requestedOutputs(header);
+  const bytes = new TensorBytes(tensors);
+  const found = inputs.map((input, index) => tensorOf(input, index, bytes));
+  bytes.end();
+  const instances = tensorRows(version, found);
   checkKeysWrittenOnce(text, header, inputs);
-  return {
-    instances,
-    reply: (prediction): EndpointReply => ({
-      status: 200,
-      headers: jsonHeaders,
-      body: replyText(prediction, outputs, id),
-    }),
-  };
+  return { instances, reply: (prediction) => endpointReply(replyTo(prediction, outputs, id)) };
 }
