@@ -29,7 +29,8 @@ export interface DeployedModel {
   readonly name: string;
   readonly stateMachineArn: string;
   readonly requestRunFunction: string;
-  readonly predictFunction: string;
+  /** Only of a model that a function answers. */
+  readonly predictFunction: string | undefined;
   /** Which versions the environment takes, by their lineage. */
   readonly lineage: LineagePolicy;
   /** Only of a model that containers answer. */
@@ -138,7 +139,7 @@ export async function openDeployment(target: Target) {
         name,
         stateMachineArn: parameter(`models/${name}/state-machine-arn`),
         requestRunFunction: parameter(`models/${name}/request-run-function`),
-        predictFunction: parameter(`models/${name}/predict-function`),
+        predictFunction: parameters.get(`models/${name}/predict-function`),
         // Of a deployment from before there were imports.
         lineage: LineagePolicy.parse(parameters.get(`models/${name}/lineage`) ?? 'any'),
         deployCandidateFunction: parameters.get(`models/${name}/deploy-candidate-function`),

@@ -1,4 +1,4 @@
-// The stacks of models that are no longer there, and of the cache that no model asks for any more: what goes
+// The stacks of models that are no longer there, and of the network that no model asks for any more: what goes
 // with them, what stays, and their end.
 import {
   CloudFormationClient,
@@ -87,7 +87,7 @@ export async function removedStacks(
 ): Promise<RemovedStack[]> {
   const network = networkStackName(environment);
   const kept = new Set(models.map(({ name }) => modelStackName(environment, name)));
-  if (models.some(({ serving }) => serving.cache)) kept.add(network);
+  if (models.some(({ serving }) => serving.cache || serving.target === 'ecs')) kept.add(network);
   const stacks = await removableStacks(client, environment);
   const removed = stacks
     .filter(({ StackName = '' }) => !kept.has(StackName))

@@ -83,6 +83,23 @@ const Cache = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('memory') }),
 ]);
 
+/** What tasks of models on ECS are made of: public images, which hold nothing of ours. */
+const Tasks = z.strictObject({
+  /** Node on a Debian, whose tags are Docker's own. */
+  node: z.string().min(1),
+  awsCli: z.string().min(1),
+  /**
+   * Of ACM, for any name: with it API Gateway asks the load balancer over TLS. Without, requests go from its
+   * address in the network to the load balancer as plain HTTP.
+   */
+  certificate: z
+    .strictObject({
+      arn: z.string().regex(/^arn:aws[a-z-]*:acm:/, { error: 'the ARN of a certificate in ACM' }),
+      domainName: z.string().min(1),
+    })
+    .optional(),
+});
+
 export const Environment = z.strictObject({
   name: z.enum(['local', 'dev', 'staging', 'prod'], {
     error: 'an environment is one of local, dev, staging, prod; set SLIPWAY_ENVIRONMENT',
@@ -98,6 +115,7 @@ export const Environment = z.strictObject({
     .strictObject({ requestsPerMinuteOfAddress: z.int().min(10).max(2_000_000_000) })
     .optional(),
   cache: Cache,
+  tasks: Tasks,
   /** Trainer → images that SageMaker runs. */
   trainingImages: z.strictObject({ xgboost: ImagesOfXgboost, python: ImagesOfPython }),
   /** How long the prediction log is gathered before it is written. */
@@ -150,6 +168,12 @@ const imagesOnAws = {
   python: { kind: 'images', cpu: cpuOnAws, gpu: gpuOnAws, serving: servingOnAws },
 };
 
+/** Of a tag that moves ECS takes the newest image at each deployment, and the same for all of its tasks. */
+const tasks = {
+  node: 'public.ecr.aws/docker/library/node:24-bookworm-slim',
+  awsCli: 'public.ecr.aws/aws-cli/aws-cli:2.22.35',
+};
+
 /** A laptop trains a model for a GPU as well, on its CPU. */
 const imagesOnLaptop = (image: string | undefined) => ({
   xgboost: { cpu: { image }, gpu: { image }, gpuDevice: 'cpu' },
@@ -166,6 +190,7 @@ function onAws(name: 'dev' | 'staging' | 'prod', variables: Variables): unknown 
     api: { auth: 'iam' },
     ...(name === 'prod' ? { firewall: { requestsPerMinuteOfAddress: 12_000 } } : {}),
     cache: { kind: 'elasticache' },
+    tasks,
     trainingImages: imagesOnAws,
     predictionLogBufferSeconds: 300,
     driftCheckMinutes: 60,
@@ -196,6 +221,7 @@ const environments: Record<Environment['name'], (variables: Variables) => unknow
       callerLimit: { requestsPerSecond: 500, burst: 1_000 },
     },
     cache: laptopCache(variables['SLIPWAY_LOCAL_CACHE']),
+    tasks,
     trainingImages: imagesOnLaptop(variables['SLIPWAY_LOCAL_TRAINING_IMAGE']),
     predictionLogBufferSeconds: 5,
     driftCheckMinutes: 1,

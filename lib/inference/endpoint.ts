@@ -1,15 +1,17 @@
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
-import type { ILayerVersion } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, LogStream } from 'aws-cdk-lib/aws-logs';
+import { Duration, Stack } from 'aws-cdk-lib';
+import { type Integration, LambdaIntegration } from 'aws-cdk-lib/aws-apigateway';
+import type { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
 import { Construct } from 'constructs';
-import { type Measurement, usdPerLambdaMs } from '../../core/inference/measurement.ts';
+import {
+  type Measurement,
+  usdPerFargateMs,
+  usdPerLambdaMs,
+} from '../../core/inference/measurement.ts';
 import type { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
-import type { ServingSection } from '../../core/model/serving-section.ts';
+import type { EcsServing, ServingSection } from '../../core/model/serving-section.ts';
 import { MeasureCandidateEnvironment } from '../../lambdas/inference/measure-candidate.contract.ts';
 import { PredictEnvironment } from '../../lambdas/inference/predict.contract.ts';
-import { grantEndpointUse } from '../runtime/endpoint-grants.ts';
+import { grantActions, grantEndpointUse } from '../runtime/endpoint-grants.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import {
   grantListing,
@@ -17,12 +19,24 @@ import {
   grantRegistry,
   type ModelContext,
 } from '../runtime/model-context.ts';
+import type { Platform } from '../runtime/native-layer.ts';
+import { ModelService, type TaskImages } from './model-service.ts';
+import { predictionLog } from './prediction-log.ts';
 import type { SharedCacheAccess } from './shared-cache.ts';
+import type { TaskHostingAccess } from './task-hosting.ts';
+import { TasksIntegration, type TasksIntegrationProps } from './tasks-integration.ts';
+import { keptWarm } from './warm-function.ts';
 
 export interface EndpointProps extends ModelContext {
   readonly predictionLogBufferSeconds: number;
   /** Of a model that asks for a cache, where its environment has one to share. */
-  readonly sharedCache?: SharedCacheAccess;
+  readonly sharedCache?: SharedCacheAccess | undefined;
+  /** Only of a model that is served by tasks. */
+  readonly hosting?: TaskHostingAccess | undefined;
+  readonly taskImages: TaskImages;
+  readonly platform: Platform;
+  /** How API Gateway finds out who calls. */
+  readonly auth: TasksIntegrationProps['auth'];
 }
 
 /** Of a function that checks requests and has a container compute the answers. */
@@ -45,22 +59,77 @@ function functionMemoryMb({ model: { serving }, pipelineMemoryMb }: EndpointProp
   return Math.min(serving.memoryMb, serving.vcpu * 2_048, pipelineMemoryMb);
 }
 
+function usdPerMsOf(serving: Exclude<ServingSection, { target: 'container' }>): number {
+  if (serving.target === 'lambda') return usdPerLambdaMs(serving.memoryMb);
+  return usdPerFargateMs(serving.vcpu, serving.memoryMb);
+}
+
+function cacheSettings({ model, sharedCache }: EndpointProps): PredictionCacheSettings | undefined {
+  const { serving } = model;
+  if (serving.target === 'container' || !serving.cache) return undefined;
+  const cache: PredictionCacheSettings = { ...serving.cache, usdPerMs: usdPerMsOf(serving) };
+  if (!sharedCache) return cache;
+  const { host, port, elasticache } = sharedCache;
+  const iam = elasticache && { cacheName: elasticache.cacheName, user: elasticache.user };
+  return { ...cache, valkey: { host, port, ...(iam ? { iam } : {}) } };
+}
+
+/** What a model's endpoint connects to as its own user. */
+function cacheArnsOf({ sharedCache }: EndpointProps): string[] {
+  const { elasticache } = sharedCache ?? {};
+  return elasticache ? [elasticache.cacheArn, elasticache.userArn] : [];
+}
+
 /**
- * One model's endpoint: the function that answers, the stream that keeps its predictions, and the pipeline's
- * step that measures a candidate in a function like the one that would serve it.
+ * One model's endpoint: the function or the tasks that answer, the stream that keeps their predictions, and the
+ * pipeline's step that measures a candidate in a function like the one that would serve it.
  */
 export class Endpoint extends Construct {
-  readonly predict: HandlerFunction<typeof PredictEnvironment>;
+  /** Only where a function answers. */
+  readonly predict: HandlerFunction<typeof PredictEnvironment> | undefined;
   readonly measureCandidate: HandlerFunction<typeof MeasureCandidateEnvironment>;
+  /** How API Gateway has a request for a path answered; a new one for each method. */
+  readonly answers: (path: string) => Integration;
 
   constructor(scope: Construct, id: string, props: EndpointProps) {
     super(scope, id);
+    const { auth, hosting, model, platform } = props;
+    const { serving } = model;
+    const log = predictionLog(this, props);
+    this.measureCandidate = this.measuringFunction(props);
+    if (serving.target !== 'ecs') {
+      const predict = this.answeringFunction(props, log);
+      this.predict = predict;
+      const asked = keptWarm(this, predict, serving);
+      // One permission for all of the API's methods: with one for each, an API of 20 models is no stack any more.
+      const integration = new LambdaIntegration(asked, { scopePermissionToMethod: false });
+      this.answers = () => integration;
+      return;
+    }
+    if (!hosting)
+      throw new Error(`${model.name} is served by tasks, and was given no place for them`);
+    new ModelService(this, 'Service', {
+      ...props,
+      serving,
+      hosting,
+      platform,
+      images: props.taskImages,
+      served: this.served(props, serving, log),
+      predictionLogArn: log.attrArn,
+      cacheArns: cacheArnsOf(props),
+    });
+    this.answers = (path) => new TasksIntegration({ hosting, path, auth });
+  }
+
+  private answeringFunction(
+    props: EndpointProps,
+    log: CfnDeliveryStream,
+  ): HandlerFunction<typeof PredictEnvironment> {
     const { artifacts, model, registry } = props;
-    const log = this.predictionLog(props);
-    const memoryMb = functionMemoryMb(props);
-    const serving = { ...props, layers: [props.onnxruntime], memoryMb };
-    this.predict = new HandlerFunction(this, 'Predict', {
-      ...serving,
+    const predict = new HandlerFunction(this, 'Predict', {
+      ...props,
+      layers: [props.onnxruntime],
+      memoryMb: functionMemoryMb(props),
       entry: 'inference/predict',
       contract: PredictEnvironment,
       // API Gateway gives up after 29 s; ours ends first and says why.
@@ -70,38 +139,28 @@ export class Endpoint extends Construct {
         REGISTRY_TABLE: registry.tableName,
         ARTIFACTS_BUCKET: artifacts.bucketName,
         PREDICTION_STREAM: log.ref,
-        PREDICTION_CACHE: this.cacheSettings(props),
+        PREDICTION_CACHE: this.cacheVariable(props),
       },
       network: props.sharedCache?.elasticache?.network,
     });
-    const elasticache = props.sharedCache?.elasticache;
-    if (elasticache) {
-      this.predict.addToRolePolicy(
-        new PolicyStatement({
-          actions: ['elasticache:Connect'],
-          resources: [elasticache.cacheArn, elasticache.userArn],
-        }),
-      );
-    }
-    grantObjects(this.predict, artifacts, ['read'], [`models/${model.name}/`]);
-    grantListing(this.predict, artifacts, [`models/${model.name}/`]);
-    grantRegistry(this.predict, registry, 'read');
-    grantEndpointUse(this.predict, model.name);
-    this.predict.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['firehose:PutRecordBatch'],
-        resources: [log.attrArn],
-      }),
-    );
-    this.measureCandidate = this.measuringFunction(serving);
+    const cacheArns = cacheArnsOf(props);
+    if (cacheArns.length > 0) grantActions(predict, ['elasticache:Connect'], cacheArns);
+    grantObjects(predict, artifacts, ['read'], [`models/${model.name}/`]);
+    grantListing(predict, artifacts, [`models/${model.name}/`]);
+    grantRegistry(predict, registry, 'read');
+    grantEndpointUse(predict, model.name);
+    grantActions(predict, ['firehose:PutRecordBatch'], [log.attrArn]);
+    return predict;
   }
 
   private measuringFunction(
-    serving: EndpointProps & { readonly layers: ILayerVersion[]; readonly memoryMb: number },
+    props: EndpointProps,
   ): HandlerFunction<typeof MeasureCandidateEnvironment> {
-    const { artifacts, data, model } = serving;
+    const { artifacts, data, model } = props;
     const measure = new HandlerFunction(this, 'MeasureCandidate', {
-      ...serving,
+      ...props,
+      layers: [props.onnxruntime],
+      memoryMb: functionMemoryMb(props),
       entry: 'inference/measure-candidate',
       contract: MeasureCandidateEnvironment,
       timeout: Duration.minutes(5),
@@ -121,72 +180,22 @@ export class Endpoint extends Construct {
     return measure;
   }
 
-  private cacheSettings({ model, sharedCache }: EndpointProps): string {
-    if (model.serving.target !== 'lambda' || !model.serving.cache) return '';
-    const usdPerMs = usdPerLambdaMs(model.serving.memoryMb);
-    const cache: PredictionCacheSettings = { ...model.serving.cache, usdPerMs };
-    if (!sharedCache) return JSON.stringify(cache);
-    const { host, port, elasticache } = sharedCache;
-    const iam = elasticache && { cacheName: elasticache.cacheName, user: elasticache.user };
-    const settings: PredictionCacheSettings = {
-      ...cache,
-      valkey: { host, port, ...(iam ? { iam } : {}) },
-    };
-    return Stack.of(this).toJsonString(settings);
+  private cacheVariable(props: EndpointProps): string {
+    const settings = cacheSettings(props);
+    return settings === undefined ? '' : Stack.of(this).toJsonString(settings);
   }
 
-  /** predictions/<model>/dt=…/hour=…/: JSON Lines, gathered for some seconds before they are written. */
-  private predictionLog({
-    data,
-    model,
-    logRetention,
-    predictionLogBufferSeconds,
-  }: EndpointProps): CfnDeliveryStream {
-    const role = new Role(this, 'PredictionLogRole', {
-      assumedBy: new ServicePrincipal('firehose.amazonaws.com', {
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
-      }),
-    });
-    grantObjects(
-      role,
-      data,
-      ['write'],
-      [`predictions/${model.name}/`, `predictions-failed/${model.name}/`],
-    );
-    grantListing(role, data, [`predictions/${model.name}/`, `predictions-failed/${model.name}/`]);
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['s3:GetBucketLocation', 's3:ListBucketMultipartUploads'],
-        resources: [data.bucketArn],
-      }),
-    );
-    const failures = new LogGroup(this, 'PredictionLogFailures', {
-      retention: logRetention,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
-    const { logStreamName } = new LogStream(this, 'PredictionLogDelivery', {
-      logGroup: failures,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
-    failures.grant(role, 'logs:PutLogEvents');
-    const log = new CfnDeliveryStream(this, 'PredictionLog', {
-      deliveryStreamType: 'DirectPut',
-      deliveryStreamEncryptionConfigurationInput: { keyType: 'AWS_OWNED_CMK' },
-      extendedS3DestinationConfiguration: {
-        bucketArn: data.bucketArn,
-        roleArn: role.roleArn,
-        prefix: `predictions/${model.name}/dt=!{timestamp:yyyy-MM-dd}/hour=!{timestamp:HH}/`,
-        errorOutputPrefix: `predictions-failed/${model.name}/!{firehose:error-output-type}/`,
-        bufferingHints: { intervalInSeconds: predictionLogBufferSeconds, sizeInMBs: 64 },
-        compressionFormat: 'UNCOMPRESSED',
-        cloudWatchLoggingOptions: {
-          enabled: true,
-          logGroupName: failures.logGroupName,
-          logStreamName,
-        },
-      },
-    });
-    log.node.addDependency(role);
-    return log;
+  /** The model as the server's environment names it. */
+  private served(props: EndpointProps, serving: EcsServing, log: CfnDeliveryStream): string {
+    const { batching, predictionLog } = serving;
+    const cache = cacheSettings(props);
+    const served = {
+      name: props.model.name,
+      predictionStream: log.ref,
+      batching,
+      ...(cache && { cache }),
+      ...(predictionLog && { predictionLog }),
+    };
+    return Stack.of(this).toJsonString([served]);
   }
 }

@@ -32,7 +32,8 @@ import { addGatewayErrors } from './gateway-errors.ts';
 
 export interface ModelRoutes {
   readonly model: string;
-  readonly predict: IFunction;
+  /** Has a request answered: for the path of a resource, with {proxy} for what a `{proxy+}` takes. */
+  readonly answers: (path: string) => Integration;
   readonly receiveFeedback: IFunction;
 }
 
@@ -130,20 +131,27 @@ export class InferenceApi extends Construct {
   /** The same answers in both protocols, under names that are the model's alone. */
   private addModelRoutes(
     { v1, v2 }: Readonly<Record<'v1' | 'v2', IResource>>,
-    { model, predict, receiveFeedback }: ModelRoutes,
+    { model, answers, receiveFeedback }: ModelRoutes,
     method: MethodOptions,
   ): void {
     // One permission a function, for this API alone; with one a method, an API of 20 models is no stack any more.
     const permission = { scopePermissionToMethod: false };
-    const answers = new LambdaIntegration(predict, permission);
     const takesLabels = new LambdaIntegration(receiveFeedback, permission);
-    this.addMethod(v1.addResource(model), 'GET', answers, method);
-    this.addMethod(v1.addResource(`${model}:predict`), 'POST', answers, method);
+    this.addMethod(v1.addResource(model), 'GET', answers(`/v1/models/${model}`), method);
+    this.addMethod(
+      v1.addResource(`${model}:predict`),
+      'POST',
+      answers(`/v1/models/${model}:predict`),
+      method,
+    );
     this.addMethod(v1.addResource(`${model}:feedback`), 'POST', takesLabels, method);
     const tensors = v2.addResource(model);
-    this.addMethod(tensors, 'GET', answers, method);
+    this.addMethod(tensors, 'GET', answers(`/v2/models/${model}`), method);
     const actions = tensors.addResource('{proxy+}');
-    for (const verb of ['GET', 'POST']) this.addMethod(actions, verb, answers, method);
+    const named = { ...method, requestParameters: { 'method.request.path.proxy': true } };
+    for (const verb of ['GET', 'POST']) {
+      this.addMethod(actions, verb, answers(`/v2/models/${model}/{proxy}`), named);
+    }
   }
 
   /** What clients of the Open Inference Protocol ask before they ask a model: this gateway is the server. */

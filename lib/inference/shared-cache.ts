@@ -72,7 +72,7 @@ export class SharedCache extends Construct {
       engine: 'valkey',
       majorEngineVersion: '8',
       userGroupId: group.ref,
-      subnetIds: network.vpc.isolatedSubnets.map(({ subnetId }) => subnetId),
+      subnetIds: network.subnets.map(({ subnetId }) => subnetId),
       securityGroupIds: [network.cache.securityGroupId],
       // What is over them is thrown out or refused, and computed: a cache must not become a bill.
       cacheUsageLimits: {

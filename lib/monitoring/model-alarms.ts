@@ -21,7 +21,8 @@ export interface ModelAlarmsProps extends ModelContext {
   readonly driftCheckMinutes: number;
   /** Of what is measured with each request. */
   readonly alarmPeriodMinutes: number;
-  readonly predict: IFunction;
+  /** Absent where tasks answer. */
+  readonly predict: IFunction | undefined;
 }
 
 interface ModelAlarm extends Pick<AlarmProps, 'metric' | 'threshold'> {
@@ -107,7 +108,7 @@ export class ModelAlarms extends Construct {
   }
 
   /**
-   * A function that nobody calls has no data points, so silence is a lack of data, which is what this alarm
+   * What nobody calls has no data points, so silence is a lack of data, which is what this alarm
    * tells. Before the first request there is none either: the alarm is in INSUFFICIENT_DATA from the
    * start, and an action needs a change of state. The first request takes it to OK; as many silent hours as
    * were declared take it back, and that is told. (CloudWatch looks some periods further back for data
@@ -126,7 +127,9 @@ export class ModelAlarms extends Construct {
       {
         name: 'no-traffic',
         means: `Nobody has asked ${model.name} for ${hours} hours`,
-        metric: predict.metricInvocations({ statistic: Stats.SUM, period: Duration.hours(1) }),
+        metric:
+          predict?.metricInvocations({ statistic: Stats.SUM, period: Duration.hours(1) }) ??
+          this.metric(PredictMetrics.latencyMs, Stats.SAMPLE_COUNT, 60),
         threshold: 1,
         tells: notifications.pages,
       },

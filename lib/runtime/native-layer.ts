@@ -28,19 +28,28 @@ const contents = {
   ],
 };
 
-function stage(library: keyof typeof contents, platform: Platform): string {
-  const folder = join(workFolder(), `${library}-${platform.os}-${platform.cpu}`);
-  if (existsSync(folder)) return folder;
+/** Copies what a native library needs into a folder node_modules. */
+export function nativeModules(
+  library: keyof typeof contents,
+  platform: Platform,
+  target: string,
+): void {
   for (const path of contents[library](platform)) {
     const source = join(nodeModules, path);
     if (!existsSync(source)) {
       throw new Error(
-        `node_modules/${path} is missing: the ${library} layer needs its ${platform.os}/${platform.cpu} build. ` +
+        `node_modules/${path} is missing: ${library} needs its ${platform.os}/${platform.cpu} build. ` +
           `Run: npm install --no-save --os=${platform.os} --cpu=${platform.cpu}`,
       );
     }
-    cpSync(source, join(folder, 'nodejs', 'node_modules', path), { recursive: true });
+    cpSync(source, join(target, path), { recursive: true });
   }
+}
+
+function stage(library: keyof typeof contents, platform: Platform): string {
+  const folder = join(workFolder(), `${library}-${platform.os}-${platform.cpu}`);
+  if (existsSync(folder)) return folder;
+  nativeModules(library, platform, join(folder, 'nodejs', 'node_modules'));
   return folder;
 }
 

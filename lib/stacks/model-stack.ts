@@ -10,9 +10,11 @@ import { DatasetSteps } from '../datasets/dataset-steps.ts';
 import { DeliverySteps } from '../delivery/delivery-steps.ts';
 import { FeatureSteps } from '../features/feature-steps.ts';
 import { Endpoint } from '../inference/endpoint.ts';
-import type { ModelRoutes } from '../inference/inference-api.ts';
+import type { CallerAuth, ModelRoutes } from '../inference/inference-api.ts';
 import { ModelEndpoints } from '../inference/model-endpoints.ts';
+import type { TaskImages } from '../inference/model-service.ts';
 import type { SharedCacheAccess } from '../inference/shared-cache.ts';
+import type { TaskHostingAccess } from '../inference/task-hosting.ts';
 import { DriftCheck } from '../monitoring/drift-check.ts';
 import { Feedback } from '../monitoring/feedback.ts';
 import { LabelJoining } from '../monitoring/label-joining.ts';
@@ -48,7 +50,11 @@ export interface ModelStackProps extends StackProps {
   readonly lineage: LineagePolicy;
   readonly predictionLogBufferSeconds: number;
   /** Only of a model that asks for a cache. */
-  readonly sharedCache?: SharedCacheAccess;
+  readonly sharedCache?: SharedCacheAccess | undefined;
+  /** Only in an environment with models that are served by tasks. */
+  readonly hosting?: TaskHostingAccess | undefined;
+  readonly taskImages: TaskImages;
+  readonly auth: CallerAuth['auth'];
   readonly driftCheckMinutes: number;
   readonly alarmPeriodMinutes: number;
   /** Whether its Slack channel also hears of what concerns no one model. */
@@ -112,6 +118,10 @@ export class ModelStack extends Stack {
       ...context,
       predictionLogBufferSeconds: props.predictionLogBufferSeconds,
       sharedCache: props.sharedCache,
+      hosting: props.hosting,
+      taskImages: props.taskImages,
+      platform,
+      auth: props.auth,
     });
     const { serving } = model;
     const { servingImage } = props;
@@ -163,14 +173,14 @@ export class ModelStack extends Stack {
     }
     this.routes = {
       model: model.name,
-      predict: endpoint.predict,
+      answers: endpoint.answers,
       receiveFeedback: feedback.receiveFeedback,
     };
     this.monitored = { model: model.name, requestRun: control.requestRun };
     this.publish(props.environment, model.name, {
       'state-machine-arn': pipeline.stateMachine.stateMachineArn,
       'request-run-function': control.requestRun.functionName,
-      'predict-function': endpoint.predict.functionName,
+      ...(endpoint.predict && { 'predict-function': endpoint.predict.functionName }),
       ...(endpoints && {
         'deploy-candidate-function': endpoints.deployCandidate.functionName,
       }),

@@ -7,6 +7,8 @@ import { InvalidDocumentError } from '../../core/parse-document.ts';
 import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
 import type { FirewallSettings } from '../inference/firewall.ts';
 import type { CallerAuth } from '../inference/inference-api.ts';
+import { rulePriority, type TaskImages } from '../inference/model-service.ts';
+import type { BalancerCertificate } from '../inference/task-hosting.ts';
 import type { Platform } from '../runtime/native-layer.ts';
 import { WaiveExplainedWildcards } from '../runtime/waivers.ts';
 import {
@@ -20,7 +22,7 @@ import { AccountStack } from './account-stack.ts';
 import { ApiStack } from './api-stack.ts';
 import { ModelStack } from './model-stack.ts';
 import { MonitoringStack } from './monitoring-stack.ts';
-import { type CachePlace, sharedCaches } from './network-stack.ts';
+import { type CachePlace, networkFor } from './network-stack.ts';
 import { StateStack } from './state-stack.ts';
 
 /** CDK's behaviours of today; here and not in cdk.json, so that every synthesis has the same. */
@@ -50,6 +52,8 @@ export interface Environment {
   readonly firewall?: FirewallSettings | undefined;
   /** Where models that ask for a cache share their answers. */
   readonly cache: CachePlace;
+  /** What tasks are made of, and how the load balancer before them proves who it is, if it does. */
+  readonly tasks: TaskImages & { readonly certificate?: BalancerCertificate | undefined };
   readonly trainingImages: { readonly xgboost: TrainingImages; readonly python: ImagesOfPython };
   readonly predictionLogBufferSeconds: number;
   readonly driftCheckMinutes: number;
@@ -68,6 +72,18 @@ function refuseSharedStacks(models: readonly ModelDefinition[]): void {
     .map((group) => {
       const names = group.map(({ name }) => `'${name}'`).join(' and ');
       return `name: ${names} would be the same stack; give each a name that differs in letters or digits`;
+    });
+  if (problems.length > 0) throw new InvalidDocumentError('the set of models', problems);
+}
+
+/** @throws InvalidDocumentError naming models that the load balancer could not tell apart. */
+function refuseSharedRules(models: readonly ModelDefinition[]): void {
+  const served = models.filter(({ serving }) => serving.target === 'ecs');
+  const problems = [...Map.groupBy(served, ({ name }) => rulePriority(name)).values()]
+    .filter((group) => group.length > 1)
+    .map((group) => {
+      const names = group.map(({ name }) => `'${name}'`).join(' and ');
+      return `name: ${names} would have the same place at the load balancer, by chance; give one another name`;
     });
   if (problems.length > 0) throw new InvalidDocumentError('the set of models', problems);
 }
@@ -121,6 +137,7 @@ export function slipwayApp(
   { outputFolder, ownPython = new Map() }: AppOptions = {},
 ): App {
   refuseSharedStacks(models);
+  refuseSharedRules(models);
   const app = new App({ outdir: outputFolder, context: featureFlags });
   const prefix = `Slipway-${environment.name}`;
   const shared = {
@@ -134,7 +151,7 @@ export function slipwayApp(
     ...shared,
     emails: [...new Set(emails)],
   });
-  const sharedCacheOf = sharedCaches(app, environment, models, shared);
+  const network = networkFor(app, environment, models, shared);
   const stacks = models.map((model) => {
     const stack = new ModelStack(app, modelStackName(environment.name, model.name), {
       ...shared,
@@ -145,7 +162,10 @@ export function slipwayApp(
       quietPeriodSeconds: environment.quietPeriodSeconds,
       lineage: environment.lineage,
       predictionLogBufferSeconds: environment.predictionLogBufferSeconds,
-      sharedCache: sharedCacheOf(model),
+      sharedCache: network.cacheOf(model),
+      hosting: network.hosting,
+      taskImages: environment.tasks,
+      auth: environment.api.auth,
       driftCheckMinutes: environment.driftCheckMinutes,
       alarmPeriodMinutes: environment.alarmPeriodMinutes,
       tellsSlackOfEnvironment: firstOfItsChannel(models).includes(model),

@@ -1,6 +1,6 @@
 import { App, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
-import { ResponseType } from 'aws-cdk-lib/aws-apigateway';
+import { LambdaIntegration, ResponseType } from 'aws-cdk-lib/aws-apigateway';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
@@ -122,11 +122,16 @@ describe("the callers' API", () => {
       runtime: Runtime.NODEJS_LATEST,
     };
     const handler = (name: string) => new LambdaFunction(handlers, name, code);
-    const routes = Array.from({ length: 25 }, (_, n) => ({
-      model: `model-${n}`,
-      predict: handler(`Predict${n}`),
-      receiveFeedback: handler(`Feedback${n}`),
-    }));
+    const routes = Array.from({ length: 25 }, (_, n) => {
+      const predict = new LambdaIntegration(handler(`Predict${n}`), {
+        scopePermissionToMethod: false,
+      });
+      return {
+        model: `model-${n}`,
+        answers: () => predict,
+        receiveFeedback: handler(`Feedback${n}`),
+      };
+    });
     const door = new ApiStack(app, 'Api', {
       environment: 'staging',
       callers: callersWithTokens,
