@@ -14,8 +14,11 @@ export interface LiveModelOptions {
   readonly registryTable: string;
   readonly artifactsBucket: string;
   readonly dynamodb?: DynamoDBClient;
+  readonly s3?: S3Client;
   /** @default ONNX Runtime in this thread, or the version's container */
   readonly createSession?: (request: SessionRequest) => Promise<ModelSession>;
+  /** Somebody calls `refresh` every second. @default false */
+  readonly refreshed?: boolean;
   /** Told of what went wrong, in words too, while an older state goes on serving. */
   readonly onFailure: (failure: Failure, text: string) => void;
 }
@@ -32,6 +35,10 @@ const limits = { connectionTimeout: 1_000, throwOnRequestTimeout: true };
 export const impatientDynamodb = (): DynamoDBClient =>
   new DynamoDBClient({ maxAttempts: 2, requestHandler: { ...limits, requestTimeout: 3_000 } });
 
+/** The same for the artifacts, which are larger. */
+export const impatientS3 = (): S3Client =>
+  new S3Client({ maxAttempts: 2, requestHandler: { ...limits, requestTimeout: 8_000 } });
+
 /** The versions of a model that its ledger names, loaded from what was registered. */
 export function liveModelVersions(options: LiveModelOptions): LiveVersions {
   const { model, onFailure } = options;
@@ -40,10 +47,7 @@ export function liveModelVersions(options: LiveModelOptions): LiveVersions {
   const table = { tableName: options.registryTable, client };
   const ledger = dynamodbLedger(table);
   const registry = dynamodbRegistry(table);
-  const s3 = new S3Client({
-    maxAttempts: 2,
-    requestHandler: { ...limits, requestTimeout: 8_000 },
-  });
+  const s3 = options.s3 ?? impatientS3();
   const artifacts = s3Objects({ bucket: options.artifactsBucket, client: s3 });
   const source = {
     record: (number: number) => registry.getVersion(model, number),
@@ -52,6 +56,7 @@ export function liveModelVersions(options: LiveModelOptions): LiveVersions {
   };
   return new LiveVersions({
     model,
+    refreshed: options.refreshed ?? false,
     head: () => ledger.head(model),
     formerlyLive: async () => formerlyLive(await ledger.entries(model)),
     load: (version) => loadVersion(source, version),

@@ -9,7 +9,7 @@ const Cache = z.strictObject({
 });
 
 /** What is kept of the answers, for monitoring and lineage. */
-const PredictionLog = z.strictObject({
+export const PredictionLog = z.strictObject({
   /** The share of the requests that are kept, picked by their ids; labels join only what is kept. */
   sampleRate: z
     .number()
@@ -43,7 +43,7 @@ const LambdaServing = z.strictObject({
 });
 
 /** How requests that come at the same time share a run. */
-const Batching = z.strictObject({
+export const Batching = z.strictObject({
   /** Rows of one run. */
   maximumRows: z.int().min(1).max(4_096).default(256),
   /** Rows that may wait in one task; beyond them callers are told to come again. */
