@@ -1,29 +1,29 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { z } from 'zod';
-import { PredictionCache, type SharedCache } from '../core/inference/prediction-cache.ts';
+import type { CacheVerdict } from '../core/inference/cache-economy.ts';
+import type { SharedCache } from '../core/inference/careful-cache.ts';
+import { PredictionCache } from '../core/inference/prediction-cache.ts';
 import type { PredictionCacheSettings } from '../core/inference/prediction-cache-settings.ts';
-import { elasticacheToken } from './elasticache-token.ts';
 import { lruPredictionCache } from './lru-prediction-cache.ts';
+import { errorFields, log } from './structured-log.ts';
 import { valkeyPredictionCache } from './valkey-prediction-cache.ts';
 
 type Settings = z.infer<typeof PredictionCacheSettings>;
 
-export interface CacheSurroundings {
-  /** Region and credentials of the endpoint, as a client of the SDK has found them. */
-  readonly identity: Pick<DynamoDBClient, 'config'>;
-  /** Told what an operator should know: no request has failed for it. */
-  readonly onTrouble: (message: string, reason: unknown) => void;
-}
+/** Region and credentials of the endpoint, as a client of the SDK has found them. */
+type Identity = Pick<DynamoDBClient, 'config'>;
 
 function sharedCache(
   model: string,
   { ttlSeconds, valkey }: Settings,
-  { config }: CacheSurroundings['identity'],
+  { config }: Identity,
 ): SharedCache | undefined {
   if (!valkey) return undefined;
   const { host, port, iam } = valkey;
   const login = iam && {
     login: async () => {
+      // Only who signs in needs it, and what is not needed shall not make a start longer.
+      const { elasticacheToken } = await import('./elasticache-token.ts');
       const region = await config.region();
       const token = await elasticacheToken({ ...iam, region, credentials: config.credentials });
       return { username: iam.user, password: token };
@@ -33,18 +33,30 @@ function sharedCache(
   return valkeyPredictionCache({ host, port, model, ttlSeconds, tls: iam !== undefined, ...login });
 }
 
+const changed = ({ worth }: CacheVerdict): string =>
+  worth
+    ? 'saves more than it costs again, and is used'
+    : 'costs more than it saves here; it is left out and tried again in ten minutes';
+
 /** The cache that an endpoint was deployed with, already connecting; undefined where there is none. */
 export function connectPredictionCache(
   model: string,
   settings: Settings | undefined,
-  { identity, onTrouble }: CacheSurroundings,
+  { identity }: { readonly identity: Identity },
 ): PredictionCache | undefined {
   if (!settings) return undefined;
   const cache = new PredictionCache({
     memory: lruPredictionCache(settings),
     shared: sharedCache(model, settings, identity),
     onOpen: (reason) =>
-      onTrouble('the shared cache does not answer; predictions are computed meanwhile', reason),
+      log('warn', 'the shared cache does not answer; predictions are computed meanwhile', {
+        model,
+        ...errorFields(reason),
+      }),
+    onVerdict: (about, verdict) => {
+      const { rows, costMs, savedMs } = verdict;
+      log('info', `the ${about} ${changed(verdict)}`, { model, rows, costMs, savedMs });
+    },
   });
   cache.warm();
   return cache;

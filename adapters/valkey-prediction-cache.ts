@@ -1,5 +1,5 @@
-import { Cluster } from 'iovalkey';
-import type { SharedCache } from '../core/inference/prediction-cache.ts';
+import type { Cluster } from 'iovalkey';
+import type { SharedCache } from '../core/inference/careful-cache.ts';
 
 export interface ValkeyOptions {
   readonly host: string;
@@ -26,6 +26,8 @@ function predictionOf(text: string | null): number | undefined {
 }
 
 async function open(options: ValkeyOptions): Promise<Cluster> {
+  // Only who has one to ask needs it, and what is not needed shall not make a start longer.
+  const { Cluster } = await import('iovalkey');
   const login = await options.login?.();
   const cluster = new Cluster([{ host: options.host, port: options.port }], {
     lazyConnect: true,

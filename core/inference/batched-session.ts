@@ -82,7 +82,8 @@ function joined(inputs: readonly ModelInput[]): ModelInput {
 }
 
 /** Gives each member its rows of what one run answered. */
-function share({ predictions, details }: ModelOutput, members: readonly Member[]): void {
+function share({ predictions, details, runMs = 0 }: ModelOutput, members: readonly Member[]): void {
+  const rowMs = runMs / predictions.length;
   let at = 0;
   for (const { input, resolve } of members) {
     const end = at + input.rows;
@@ -90,6 +91,7 @@ function share({ predictions, details }: ModelOutput, members: readonly Member[]
       // A view: what a request keeps of its answer it copies anyway.
       predictions: predictions.subarray(at, end),
       ...(details && { details: details.slice(at, end) }),
+      runMs: rowMs * input.rows,
     });
     at = end;
   }
@@ -264,8 +266,9 @@ class Batches implements BatchedSession {
   async #measured(input: ModelInput, limits: RunLimits): Promise<ModelOutput> {
     const startedAt = this.#elapsed();
     const output = await this.#session.run(input, limits);
-    this.#fit.add(input.rows, this.#elapsed() - startedAt);
-    return output;
+    const runMs = this.#elapsed() - startedAt;
+    this.#fit.add(input.rows, runMs);
+    return { ...output, runMs };
   }
 }
 

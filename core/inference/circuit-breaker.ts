@@ -11,6 +11,8 @@ const openForMs = 5_000;
 export class CircuitBreaker {
   #failures = 0;
   #openedAt: number | undefined;
+  /** One call tries whether the other side answers again. */
+  #trying = false;
 
   /** @param now milliseconds of the wall clock */
   allows(now: number): boolean {
@@ -19,19 +21,23 @@ export class CircuitBreaker {
     if (Math.abs(now - this.#openedAt) < openForMs) return false;
     // This call tries. The next may when it has not come back after another pause.
     this.#openedAt = now;
+    this.#trying = true;
     return true;
   }
 
   succeeded(): void {
     this.#failures = 0;
     this.#openedAt = undefined;
+    this.#trying = false;
   }
 
-  /** @returns whether it has opened with this failure */
+  /** @returns whether it has opened with this failure: of calls that were made together, one opens it */
   failed(now: number): boolean {
+    if (this.#openedAt !== undefined && !this.#trying) return false;
     this.#failures += 1;
     if (this.#failures < failuresToOpen) return false;
     this.#openedAt = now;
+    this.#trying = false;
     return true;
   }
 }

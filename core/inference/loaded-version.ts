@@ -16,6 +16,8 @@ export interface ModelOutput {
   readonly predictions: Float32Array;
   /** What the model says beside it of each row; absent where it says nothing of any. */
   readonly details?: readonly (PredictionDetails | null)[];
+  /** These rows' share of the run, where the caller's wait for it says more than that. */
+  readonly runMs?: number;
 }
 
 export interface RunLimits {

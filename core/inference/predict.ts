@@ -1,11 +1,13 @@
 import { computeFeatures } from '../features/compute-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { RawValue } from '../features/raw-values.ts';
+import type { CacheOutcome } from './cached-rows.ts';
+import type { SharedOutcome } from './careful-cache.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
 import type { LoadedVersion, ModelInput, ModelOutput, RunLimits } from './loaded-version.ts';
 import { inputRows, modelInput } from './model-input.ts';
 import type { Instances } from './parse-instances.ts';
-import type { CacheLookup, CacheOutcome, PredictionCache } from './prediction-cache.ts';
+import type { PredictionCache } from './prediction-cache.ts';
 import { predictionIds, sortableId } from './prediction-id.ts';
 import { predictionKeys } from './prediction-keys.ts';
 import type {
@@ -50,7 +52,7 @@ export interface Prediction extends ModelOutput {
   /** Where each row's prediction came from; absent without a cache. */
   readonly cache?: readonly CacheOutcome[] | undefined;
   /** What became of the question to the shared cache; absent where it was not asked. */
-  readonly sharedCache?: CacheLookup['shared'];
+  readonly sharedCache?: SharedOutcome | undefined;
   /** Settles, within the cache's budget, when new predictions are kept: before a function stands still. */
   readonly kept: Promise<void>;
   /** One per row, for the prediction log: made when they are first asked for. */
@@ -120,35 +122,23 @@ async function run(
 interface Answers extends ModelOutput {
   /** One per row. */
   readonly cache?: readonly CacheOutcome[];
-  readonly sharedCache?: CacheLookup['shared'];
+  readonly sharedCache?: SharedOutcome | undefined;
   readonly kept: Promise<void>;
 }
 
-/** Runs the graph over the rows that no cache knows, each of them once. */
+/** Runs the graph over the rows that no cache knows and nobody else is computing, each of them once. */
 async function answersThrough(
   cache: PredictionCache,
   version: LoadedVersion,
   input: ModelInput,
   limits: RunLimits,
 ): Promise<Answers> {
-  const keys = predictionKeys(version.identity, version.spec, input);
-  const lookup = await cache.lookup(keys);
-  const rowOfKey = new Map<string, number>();
-  for (const [row, key] of keys.entries()) {
-    if (!lookup.predictions.has(key) && !rowOfKey.has(key)) rowOfKey.set(key, row);
-  }
-  const missing = inputRows(input, [...rowOfKey.values()]);
-  const ran = missing.rows > 0 ? (await run(version, missing, limits)).predictions : [];
-  const computed = new Map([...rowOfKey.keys()].map((key, index) => [key, ran[index] ?? NaN]));
-  return {
-    predictions: Float32Array.from(
-      keys,
-      (key) => lookup.predictions.get(key) ?? computed.get(key) ?? Number.NaN,
-    ),
-    cache: lookup.outcomes,
-    sharedCache: lookup.shared,
-    kept: cache.store(computed, lookup),
-  };
+  const { predictions, outcomes, shared, kept } = await cache.answer({
+    keys: () => predictionKeys(version.identity, version.spec, input),
+    compute: (rows) => run(version, inputRows(input, rows), limits),
+    deadlineAt: limits.deadlineAt,
+  });
+  return { predictions, cache: outcomes, sharedCache: shared, kept };
 }
 
 type Answered = Omit<Prediction, 'records'> & {
@@ -211,7 +201,7 @@ export async function predictRows(
     spec.input === 'features' ? { kind: 'features', rows, features } : modelInput(spec, instances);
   // A cache keeps numbers: a container may say more of a row.
   const answers: Answers =
-    cache && version.signature.runtime === 'onnx'
+    cache?.pays && version.signature.runtime === 'onnx'
       ? await answersThrough(cache, version, input, { deadlineAt })
       : { ...(await run(version, input, { deadlineAt })), kept: Promise.resolve() };
   const answered: Answered = {

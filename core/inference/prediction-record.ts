@@ -34,7 +34,7 @@ export const PredictionRecord = z.strictObject({
   prediction: z.number(),
   /** What a container answered beside the number. */
   details: PredictionDetails.optional(),
-  /** Whether it was computed for this request; absent where the model has no cache. */
+  /** Whether it was computed for this request; absent where no cache was asked. */
   cache: z.enum(['hit-memory', 'hit-valkey', 'miss']).optional(),
   /** Absent of traffic; drift, quality and labels are about traffic alone. */
   purpose: PredictionPurpose.optional(),

@@ -25,3 +25,9 @@ export const PredictMetrics = {
    */
   errors: 'PredictionErrors',
 } as const;
+
+/**
+ * Records that the prediction log did not take, or not in time: a metric without data points, and therefore
+ * without a price, while there are none.
+ */
+export const logDroppedMetric = 'PredictionLogDropped';

@@ -7,15 +7,16 @@ import { measure } from '../../adapters/embedded-metrics.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
-import { errorFields, log } from '../../adapters/structured-log.ts';
+import { errorFields } from '../../adapters/structured-log.ts';
 import { formerlyLive } from '../../core/delivery/ledger.ts';
+import { cacheMeasurements } from '../../core/inference/cache-usage.ts';
 import { inferenceEndpoint } from '../../core/inference/endpoint.ts';
 import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { gatewayHandler, type Refusal, refusalOf } from '../runtime/http-handler.ts';
-import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
+import { logDroppedMetric, PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);
 const model = environment.MODEL_NAME;
@@ -41,7 +42,6 @@ const predictionLog = firehosePredictionLog({
 });
 const cache = connectPredictionCache(model, environment.PREDICTION_CACHE, {
   identity: dynamodb,
-  onTrouble: (message, reason) => log('warn', message, errorFields(reason)),
 });
 
 const errors = (value: number) => ({ [PredictMetrics.errors]: { value, unit: 'Count' as const } });
@@ -77,6 +77,10 @@ const versions = new LiveVersions({
 // reported, and tried again for the first request.
 versions.use(async () => undefined).catch(() => undefined);
 
+/** What the cache did for this request. */
+const cacheMetrics = () =>
+  cache ? cacheMeasurements(cache.takeUsage(), environment.PREDICTION_CACHE?.usdPerMs ?? 0) : {};
+
 /** How many rows each part of the cache knew; nothing where the model has none. */
 function cacheFields({ cache: outcomes, sharedCache: shared }: Prediction): object {
   if (!outcomes) return {};
@@ -92,7 +96,14 @@ function logPrediction(prediction: Prediction, outcome: LogOutcome): void {
   measure(
     model,
     // A comparison asks for as many rows at once as it may: it is no caller that waits.
-    purpose ? errors(0) : { [PredictMetrics.latencyMs]: latency, ...errors(0) },
+    {
+      ...(!purpose && { [PredictMetrics.latencyMs]: latency }),
+      ...errors(0),
+      ...(late + failed > 0 && {
+        [logDroppedMetric]: { value: late + failed, unit: 'Count' as const },
+      }),
+      ...cacheMetrics(),
+    },
     late + failed > 0 ? 'warn' : 'info',
     'predicted',
     {

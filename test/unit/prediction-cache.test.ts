@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { lruPredictionCache } from '../../adapters/lru-prediction-cache.ts';
+import type { SharedCache } from '../../core/inference/careful-cache.ts';
 import { CircuitBreaker } from '../../core/inference/circuit-breaker.ts';
 import type { AnswerIdentity, LoadedVersion } from '../../core/inference/loaded-version.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
 import { PredictionFaultError } from '../../core/inference/predict.ts';
-import { PredictionCache, type SharedCache } from '../../core/inference/prediction-cache.ts';
+import { type CacheQuestion, PredictionCache } from '../../core/inference/prediction-cache.ts';
 import { predictionKeys } from '../../core/inference/prediction-keys.ts';
 import { predict } from '../../core/inference/protocols/v1.ts';
 import { defineModel } from '../../core/model/define-model.ts';
@@ -90,6 +91,12 @@ describe('the circuit breaker', () => {
     expect([breaker.allows(6_002), breaker.allows(6_002)]).toEqual([true, true]);
   });
 
+  test('is opened by one of the calls that failed together, and stays open for its own time', () => {
+    const breaker = opened(0);
+    expect([breaker.failed(1), breaker.failed(4_000)]).toEqual([false, false]);
+    expect(breaker.allows(5_000)).toBe(true);
+  });
+
   test('opens again with a single failure of the call that tries', () => {
     const breaker = opened(0);
     expect(breaker.allows(5_000)).toBe(true);
@@ -164,29 +171,45 @@ const refuse = () => Promise.reject(new Error('refused'));
 const hang = () => new Promise<never>(() => undefined);
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
+/** What is right: a number that each key has by itself. */
+const right = (key: string): number => key.length + (key.codePointAt(key.length - 1) ?? 0);
+const rightFor = (keys: readonly string[]) => (rows: readonly number[]) =>
+  Promise.resolve({ predictions: rows.map((row) => right(keys[row] as string)) });
+
+/** Asks for keys, and checks that every answer is right. */
+async function asked(
+  cache: PredictionCache,
+  keys: readonly string[],
+  compute: CacheQuestion['compute'] = rightFor(keys),
+) {
+  const answer = await cache.answer({ keys: () => keys, compute });
+  expect([...answer.predictions]).toEqual(keys.map(right));
+  await answer.kept;
+  return answer;
+}
+
 describe('the cache of a model', () => {
   const lru = () => lruPredictionCache({ maximumEntries: 10, ttlSeconds: 60 });
 
   test('looks into memory, then asks for the rest in one go, and remembers what it is told', async () => {
     const shared = new ScriptedCache();
-    shared.entries.set('b', 2);
+    shared.entries.set('b', right('b'));
     const cache = new PredictionCache({ memory: lru(), shared });
-    const first = await cache.lookup(['a', 'b', 'a']);
-    expect(first.outcomes).toEqual(['miss', 'hit-valkey', 'miss']);
-    await cache.store(new Map([['a', 1]]), first);
-    expect(shared.entries.get('a')).toBe(1);
-    const asked = shared.asked;
-    const second = await cache.lookup(['a', 'b']);
-    expect(second).toMatchObject({ outcomes: ['hit-memory', 'hit-memory'], shared: undefined });
-    expect(shared.asked).toBe(asked);
+    expect((await asked(cache, ['a', 'b', 'a'])).outcomes).toEqual(['miss', 'hit-valkey', 'miss']);
+    expect(shared.entries.get('a')).toBe(right('a'));
+    const before = shared.asked;
+    expect(await asked(cache, ['a', 'b'])).toMatchObject({
+      outcomes: ['hit-memory', 'hit-memory'],
+      shared: undefined,
+    });
+    expect(shared.asked).toBe(before);
   });
 
   test('without one to share keeps its own', async () => {
     const cache = new PredictionCache({ memory: lru() });
     cache.warm();
-    const lookup = await cache.lookup(['a']);
-    await cache.store(new Map([['a', 1]]), lookup);
-    expect(await cache.lookup(['a'])).toMatchObject({ outcomes: ['hit-memory'] });
+    await asked(cache, ['a']);
+    expect(await asked(cache, ['a'])).toMatchObject({ outcomes: ['hit-memory'] });
   });
 
   test.each([
@@ -202,10 +225,9 @@ describe('the cache of a model', () => {
       const cache = new PredictionCache({ memory: noMemory(), shared, onOpen, now: () => 0 });
       const outcomes = [];
       for (let i = 0; i < 5; i += 1) {
-        const lookup = await cache.lookup(['a']);
-        outcomes.push(lookup.shared);
-        expect(lookup.outcomes).toEqual(['miss']);
-        await cache.store(new Map([['a', 1]]), lookup);
+        const answer = await asked(cache, ['a']);
+        outcomes.push(answer.shared);
+        expect(answer.outcomes).toEqual(['miss']);
       }
       expect(outcomes).toEqual([outcome, outcome, outcome, 'left alone', 'left alone']);
       expect(shared).toMatchObject({ asked: 3, disconnects: 1 });
@@ -213,21 +235,29 @@ describe('the cache of a model', () => {
     },
   );
 
-  test('waits for an answer no longer than its budget', async () => {
+  test('that hangs costs each request of a burst its budget once, and is said to be left alone once', async () => {
     vi.useFakeTimers();
     try {
       const shared = new ScriptedCache();
       shared.failure = hang;
-      const cache = new PredictionCache({ memory: noMemory(), shared, budgetMs: 5 });
-      let settled = false;
-      const lookup = cache.lookup(['a']).finally(() => {
-        settled = true;
+      const reasons: unknown[] = [];
+      const onOpen = (reason: unknown) => reasons.push(reason);
+      const cache = new PredictionCache({ memory: noMemory(), shared, onOpen });
+      let answered = 0;
+      const burst = Array.from({ length: 64 }, async (_, i) => {
+        await asked(cache, [`key ${i}`]);
+        answered += 1;
       });
       await vi.advanceTimersByTimeAsync(4);
-      expect(settled).toBe(false);
+      expect(answered).toBe(0);
       await vi.advanceTimersByTimeAsync(1);
-      expect(settled).toBe(true);
-      expect((await lookup).shared).toBe('late');
+      expect(answered).toBe(64);
+      expect(vi.getTimerCount()).toBe(0);
+      expect(reasons).toHaveLength(1);
+      expect(shared).toMatchObject({ asked: 64, disconnects: 1 });
+      // And whoever comes after them does not wait.
+      await Promise.all(burst);
+      expect((await asked(cache, ['later'])).shared).toBe('left alone');
     } finally {
       vi.useRealTimers();
     }
@@ -236,7 +266,7 @@ describe('the cache of a model', () => {
   test('never waits for a connection: the next request has it', async () => {
     const shared = new ScriptedCache();
     shared.connected = false;
-    shared.entries.set('a', 1);
+    shared.entries.set('a', right('a'));
     let connect: () => void = () => undefined;
     shared.connecting = () =>
       new Promise<void>((resolve) => {
@@ -247,11 +277,11 @@ describe('the cache of a model', () => {
       });
     const cache = new PredictionCache({ memory: noMemory(), shared });
     for (let i = 0; i < 5; i += 1) {
-      expect(await cache.lookup(['a'])).toMatchObject({ shared: 'connecting' });
+      expect(await asked(cache, ['a'])).toMatchObject({ shared: 'connecting' });
     }
     connect();
     await settle();
-    expect(await cache.lookup(['a'])).toMatchObject({ outcomes: ['hit-valkey'] });
+    expect(await asked(cache, ['a'])).toMatchObject({ outcomes: ['hit-valkey'] });
   });
 
   test('comes back to a shared cache that answers again, over a new connection', async () => {
@@ -259,29 +289,29 @@ describe('the cache of a model', () => {
     shared.failure = refuse;
     let now = 0;
     const cache = new PredictionCache({ memory: noMemory(), shared, now: () => now });
-    for (let i = 0; i < 3; i += 1) await cache.lookup(['a']);
+    for (let i = 0; i < 3; i += 1) await asked(cache, ['a']);
     shared.connecting = refuse;
     now = 5_000;
-    expect((await cache.lookup(['a'])).shared).toBe('connecting');
+    expect((await asked(cache, ['a'])).shared).toBe('connecting');
     await settle();
-    expect((await cache.lookup(['a'])).shared).toBe('left alone');
+    expect((await asked(cache, ['a'])).shared).toBe('left alone');
     shared.failure = undefined;
-    shared.entries.set('a', 1);
+    shared.entries.set('a', right('a'));
     shared.connecting = async () => {
       shared.connected = true;
     };
     now = 10_000;
-    expect((await cache.lookup(['a'])).shared).toBe('connecting');
+    expect((await asked(cache, ['a'])).shared).toBe('connecting');
     await settle();
-    expect(await cache.lookup(['a'])).toMatchObject({ outcomes: ['hit-valkey'] });
+    expect(await asked(cache, ['a'])).toMatchObject({ outcomes: ['hit-valkey'] });
   });
 
   test('does not ask for more rows than a budget is enough for', async () => {
     const shared = new ScriptedCache();
     const cache = new PredictionCache({ memory: noMemory(), shared });
     const keys = Array.from({ length: 129 }, (_, row) => `key-${row}`);
-    expect((await cache.lookup(keys)).shared).toBe('too many');
-    expect((await cache.lookup(keys.slice(1))).shared).toBe('answered');
+    expect((await asked(cache, keys)).shared).toBe('too many');
+    expect((await asked(cache, keys.slice(1))).shared).toBe('answered');
   });
 
   test('in memory forgets what is old and what was not used', () => {
