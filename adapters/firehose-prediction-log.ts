@@ -81,6 +81,7 @@ export function firehosePredictionLog({ stream, deadlineMs, client }: Prediction
   return {
     /** Waits for Firehose until the deadline. What is late is not stopped: it mostly arrives. */
     async put(values: readonly PredictionRecord[]): Promise<LogOutcome> {
+      if (values.length === 0) return { sent: 0, late: 0, failed: 0 };
       let timer: ReturnType<typeof setTimeout> | undefined;
       const deadline = new Promise<LogOutcome>((resolve) => {
         const late = { sent: 0, late: values.length, failed: 0 };

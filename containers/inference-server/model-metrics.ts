@@ -1,4 +1,5 @@
 import { measure } from '../../adapters/embedded-metrics.ts';
+import type { cacheMeasurements } from '../../core/inference/cache-usage.ts';
 import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 
 /** CloudWatch takes so many values of a metric from one line. */
@@ -47,7 +48,7 @@ export class ModelMetrics {
   }
 
   /** Writes what has happened since it last did. */
-  write(logDropped: number): void {
+  write(logDropped: number, cache: ReturnType<typeof cacheMeasurements> = {}): void {
     const latencies = this.#latencies;
     const refused = this.#refused;
     const anything = latencies.length > 0 || this.#errors > 0 || logDropped > 0;
@@ -60,6 +61,7 @@ export class ModelMetrics {
           ...(first.length > 0 && { [ServingMetrics.latencyMs]: milliseconds(first) }),
           [ServingMetrics.errors]: errors,
           ...(logDropped > 0 && { [ServingMetrics.logDropped]: count(logDropped) }),
+          ...cache,
         },
         this.#errors + logDropped > 0 ? 'warn' : 'info',
         'requests of a second',

@@ -3,9 +3,11 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { connectPredictionCache } from '../../adapters/connect-prediction-cache.ts';
 import { firehoseBackgroundLog } from '../../adapters/firehose-background-log.ts';
 import { liveModelVersions } from '../../adapters/live-model-versions.ts';
-import { errorFields, log } from '../../adapters/structured-log.ts';
+import { errorFields } from '../../adapters/structured-log.ts';
 import type { WorkerPool } from '../../adapters/worker-session.ts';
+import { cacheMeasurements } from '../../core/inference/cache-usage.ts';
 import type { RefusedRequest, ServedModel } from '../../core/inference/endpoint.ts';
+import { loggedRecords } from '../../core/inference/log-sampling.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
 import type { ServedModelSettings } from '../../core/inference/server-settings.ts';
 import { ModelMetrics } from './model-metrics.ts';
@@ -37,7 +39,10 @@ export interface RunningModel extends ServedModel {
   close(limitMs: number): Promise<void>;
 }
 
-function predictionLog({ predictionStream: stream }: ServedModelSettings, metrics: ModelMetrics) {
+function predictionLog(
+  { predictionStream: stream, predictionLog: kept }: ServedModelSettings,
+  metrics: ModelMetrics,
+) {
   const background = firehoseBackgroundLog({
     stream,
     onFailure: (error, waitingBytes) =>
@@ -52,7 +57,8 @@ function predictionLog({ predictionStream: stream }: ServedModelSettings, metric
     const predictions = waiting;
     waiting = [];
     for (const prediction of predictions) {
-      for (const record of prediction.records()) background.add(JSON.stringify(record));
+      for (const record of loggedRecords(prediction, kept?.sampleRate))
+        background.add(JSON.stringify(record));
     }
   };
   return {
@@ -81,11 +87,12 @@ export function runModel(settings: ServedModelSettings, surroundings: Surroundin
     onFailure: ({ what, version, error }, text) =>
       metrics.failed(text, { what, version, ...errorFields(error) }, what === 'load'),
   });
-  const cache = connectPredictionCache(name, settings.cache, {
-    identity: dynamodb,
-    onTrouble: (message, reason) => log('warn', message, { model: name, ...errorFields(reason) }),
-  });
+  const cache = connectPredictionCache(name, settings.cache, { identity: dynamodb });
   const logged = predictionLog(settings, metrics);
+  const writeMetrics = () => {
+    const used = cache && cacheMeasurements(cache.takeUsage(), settings.cache?.usdPerMs ?? 0);
+    metrics.write(logged.background.takeDropped(), used);
+  };
   return {
     ...{ name, versions, cache },
     answered(prediction) {
@@ -100,12 +107,12 @@ export function runModel(settings: ServedModelSettings, surroundings: Surroundin
     },
     timedOut: (requestId) => metrics.refused(504, 'request timed out', () => ({ requestId })),
     refresh: () => versions.refresh(),
-    writeMetrics: () => metrics.write(logged.background.takeDropped()),
+    writeMetrics,
     writeQueuedWork: (delayMs) =>
       metrics.writeQueuedWork(delayMs + sessions.takeMeanQueuedWorkMs()),
     async close(limitMs) {
       await logged.close(limitMs);
-      metrics.write(logged.background.takeDropped());
+      writeMetrics();
     },
   };
 }

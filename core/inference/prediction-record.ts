@@ -38,6 +38,8 @@ export const PredictionRecord = z.strictObject({
   cache: z.enum(['hit-memory', 'hit-valkey', 'miss']).optional(),
   /** Absent of traffic; drift, quality and labels are about traffic alone. */
   purpose: PredictionPurpose.optional(),
+  /** The share of the requests that the log keeps, this one among them; absent where it keeps all. */
+  sampleRate: z.number().gt(0).max(1).optional(),
   /** From the parsed request to the finished prediction, of the whole request. */
   latencyMs: z.number().nonnegative(),
 });

@@ -9,6 +9,9 @@ export const ServingMetrics = {
   errors: 'PredictionErrors',
   /** Of a server: how long what came found to do before it, in milliseconds. The service scales on it. */
   queuedWorkMs: 'QueuedWorkMs',
-  /** Of a server, and only where there are any: records that Firehose took too slowly to be kept. */
+  /**
+   * Only where there are any, so that it costs nothing while there are none: records that Firehose did not
+   * take, or not in time.
+   */
   logDropped: 'PredictionLogDropped',
 } as const;

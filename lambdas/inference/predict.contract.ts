@@ -7,6 +7,8 @@ export const PredictEnvironment = z.object({
   REGISTRY_TABLE: z.string(),
   ARTIFACTS_BUCKET: z.string(),
   PREDICTION_STREAM: z.string(),
+  /** The share of the requests whose predictions are logged. */
+  PREDICTION_LOG_SAMPLE_RATE: z.coerce.number<string>().gt(0).max(1).prefault('1'),
   /** JSON; empty where the model asks for no cache. */
   PREDICTION_CACHE: z
     .string()
@@ -25,9 +27,3 @@ export const PredictMetrics = {
    */
   errors: 'PredictionErrors',
 } as const;
-
-/**
- * Records that the prediction log did not take, or not in time: a metric without data points, and therefore
- * without a price, while there are none.
- */
-export const logDroppedMetric = 'PredictionLogDropped';

@@ -13,10 +13,12 @@ import { cacheMeasurements } from '../../core/inference/cache-usage.ts';
 import { inferenceEndpoint } from '../../core/inference/endpoint.ts';
 import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
+import { loggedRecords } from '../../core/inference/log-sampling.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
+import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { gatewayHandler, type Refusal, refusalOf } from '../runtime/http-handler.ts';
-import { logDroppedMetric, PredictEnvironment, PredictMetrics } from './predict.contract.ts';
+import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);
 const model = environment.MODEL_NAME;
@@ -100,7 +102,7 @@ function logPrediction(prediction: Prediction, outcome: LogOutcome): void {
       ...(!purpose && { [PredictMetrics.latencyMs]: latency }),
       ...errors(0),
       ...(late + failed > 0 && {
-        [logDroppedMetric]: { value: late + failed, unit: 'Count' as const },
+        [ServingMetrics.logDropped]: { value: late + failed, unit: 'Count' as const },
       }),
       ...cacheMetrics(),
     },
@@ -121,7 +123,8 @@ function logPrediction(prediction: Prediction, outcome: LogOutcome): void {
 }
 
 async function answered(prediction: Prediction): Promise<void> {
-  const [outcome] = await Promise.all([predictionLog.put(prediction.records()), prediction.kept]);
+  const records = loggedRecords(prediction, environment.PREDICTION_LOG_SAMPLE_RATE);
+  const [outcome] = await Promise.all([predictionLog.put(records), prediction.kept]);
   logPrediction(prediction, outcome);
 }
 

@@ -139,6 +139,7 @@ export class Endpoint extends Construct {
         REGISTRY_TABLE: registry.tableName,
         ARTIFACTS_BUCKET: artifacts.bucketName,
         PREDICTION_STREAM: log.ref,
+        PREDICTION_LOG_SAMPLE_RATE: String(model.serving.predictionLog?.sampleRate ?? 1),
         PREDICTION_CACHE: this.cacheVariable(props),
       },
       network: props.sharedCache?.elasticache?.network,

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import type { Prediction } from './predict.ts';
+import type { PredictionRecord } from './prediction-record.ts';
+
+const range = 2 ** 48;
+
+/** Of a prediction id `<model>-v<version>-<request>-<row>`, all but the row. */
+const requestOf = (predictionId: string): string =>
+  predictionId.slice(0, predictionId.lastIndexOf('-'));
+
+/**
+ * Whether a log that keeps a share of the requests keeps this one: by a hash of the prediction's id without
+ * its row, so that a request is kept whole or not at all, and whoever has an id can say which.
+ */
+export function keptInLog(predictionId: string, sampleRate = 1): boolean {
+  if (sampleRate >= 1) return true;
+  const hash = createHash('sha256').update(requestOf(predictionId)).digest();
+  return hash.readUIntBE(0, 6) / range < sampleRate;
+}
+
+/** What of a prediction goes into the log; nothing is made of what does not. */
+export function loggedRecords(
+  prediction: Pick<Prediction, 'ids' | 'purpose' | 'records'>,
+  sampleRate = 1,
+): readonly PredictionRecord[] {
+  const [first] = prediction.ids;
+  // Who compares looks for each record.
+  if (sampleRate >= 1 || first === undefined || prediction.purpose) return prediction.records();
+  if (!keptInLog(first, sampleRate)) return [];
+  return prediction.records().map((record) => ({ ...record, sampleRate }));
+}
