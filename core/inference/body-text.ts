@@ -6,7 +6,8 @@ const byteOrderMark = 0xfeff;
 /** Bytes as UTF-8; undefined where they are none. */
 export function utf8Text(bytes: Uint8Array): string | undefined {
   const { buffer, byteOffset, byteLength } = bytes;
-  const text = Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
+  const view = Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength);
+  const text = view.toString('utf8');
   // The lenient decoder is the fast one; only what it had to replace, or seems to, is looked at again.
   if (!text.includes(replacement)) return text;
   try {

@@ -12,11 +12,11 @@ export const isObject = (value: unknown): value is JsonObject =>
  */
 export function parseJsonObject(text: string, example: string): JsonObject {
   const fix = `send ${example}`;
-  if (text.trim() === '') throw new InvalidRequestError([`the body is empty; ${fix}`]);
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
+    if (text.trim() === '') throw new InvalidRequestError([`the body is empty; ${fix}`]);
     throw new InvalidRequestError([
       `the body is not JSON (NaN, Infinity, comments and trailing commas are not); ${fix}`,
     ]);
@@ -26,10 +26,16 @@ export function parseJsonObject(text: string, example: string): JsonObject {
 }
 
 /** What is said of fields that nobody asked for. */
-export const unknownFields = (body: JsonObject, known: readonly string[]): string[] =>
-  Object.keys(body)
-    .filter((name) => !known.includes(name))
-    .map((name) => `${JSON.stringify(name.slice(0, 80))}: is not a known field; remove it`);
+export function unknownFields(body: JsonObject, known: readonly string[]): readonly string[] {
+  let problems: string[] | undefined;
+  for (const name of Object.keys(body)) {
+    if (known.includes(name)) continue;
+    problems ??= [];
+    problems.push(`${JSON.stringify(name.slice(0, 80))}: is not a known field; remove it`);
+  }
+  return problems ?? none;
+}
+const none: readonly string[] = [];
 
 /**
  * Parses a body that must be a JSON object with one field, and perhaps some that change nothing.
@@ -42,8 +48,9 @@ export function parseJsonBody(
   tolerated: readonly string[] = [],
 ): JsonObject {
   const body = parseJsonObject(text, example);
-  const problems = unknownFields(body, [field, ...tolerated]);
-  if (!Object.hasOwn(body, field)) problems.unshift(`${field}: is missing; send ${example}`);
+  const isThere = Object.hasOwn(body, field);
+  const missing = isThere ? none : [`${field}: is missing; send ${example}`];
+  const problems = [...missing, ...unknownFields(body, [field, ...tolerated])];
   if (problems.length > 0) throw new InvalidRequestError(problems);
   return body;
 }

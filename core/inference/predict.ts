@@ -141,18 +141,20 @@ async function answersThrough(
   return { predictions, cache: outcomes, sharedCache: shared, kept };
 }
 
-type Answered = Omit<Prediction, 'records'> & {
+/** What a record is made of beside the prediction. */
+interface Logged {
   readonly instances: Instances;
   readonly features: Float32Array;
-  readonly at: Date;
-};
+  readonly at: number;
+}
 
-function recordsOf(answered: Answered): PredictionRecord[] {
-  const { version, instances, features, predictions, details, cache, ids, requestId } = answered;
-  const { purpose, variant, latencyMs } = answered;
+function recordsOf(prediction: Omit<Prediction, 'records'>, logged: Logged): PredictionRecord[] {
+  const { version, predictions, details, cache, ids, requestId, purpose } = prediction;
+  const { variant, latencyMs } = prediction;
+  const { instances, features, at } = logged;
   const names = loggedNames(version.signature, version.spec);
   const width = version.spec.features.length;
-  const predictedAt = answered.at.toISOString();
+  const predictedAt = new Date(at).toISOString();
   const { columns } = instances;
   const value = (column: string, row: number): RawValue => columns[column]?.[row] ?? null;
   return ids.map((predictionId, row) => ({
@@ -178,6 +180,59 @@ function recordsOf(answered: Answered): PredictionRecord[] {
   }));
 }
 
+/** A model without a cache says nothing of one. */
+type MaybeCached = ModelOutput & Partial<Answers>;
+
+const settled = Promise.resolve();
+
+/** A prediction whose records are made once, and only where somebody asks for them. */
+class AnsweredRows implements Prediction {
+  readonly version: LoadedVersion;
+  readonly predictions: Float32Array;
+  readonly ids: readonly string[];
+  readonly requestId: string;
+  readonly receivedAt: number;
+  readonly latencyMs: number;
+  readonly kept: Promise<void>;
+  readonly details: ModelOutput['details'];
+  readonly purpose: RowsRequest['purpose'];
+  readonly variant: RowsRequest['variant'];
+  readonly cache: Prediction['cache'];
+  readonly sharedCache: Prediction['sharedCache'];
+  readonly #logged: Logged;
+  #records: readonly PredictionRecord[] | undefined;
+
+  constructor(
+    version: LoadedVersion,
+    request: RowsRequest,
+    answered: {
+      readonly startedAt: number;
+      readonly answers: MaybeCached;
+      readonly logged: Logged;
+    },
+  ) {
+    const { answers, logged, startedAt } = answered;
+    this.version = version;
+    this.predictions = answers.predictions;
+    this.details = answers.details;
+    this.cache = answers.cache;
+    this.sharedCache = answers.sharedCache;
+    this.kept = answers.kept ?? settled;
+    this.ids = request.ids ?? predictionIds(version, sortableId(logged.at), request.instances.rows);
+    this.requestId = request.requestId;
+    this.purpose = request.purpose;
+    this.variant = request.variant;
+    this.receivedAt = request.receivedAt ?? startedAt;
+    this.latencyMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
+    this.#logged = logged;
+  }
+
+  records(): readonly PredictionRecord[] {
+    this.#records ??= recordsOf(this, this.#logged);
+    return this.#records;
+  }
+}
+
 /**
  * Answers rows with one version: features, one run over all rows that are not cached, ids. Every door
  * comes here, so that equal rows get equal numbers wherever they are sent.
@@ -189,10 +244,10 @@ export async function predictRows(
   request: RowsRequest,
   cache?: PredictionCache,
 ): Promise<Prediction> {
-  const { instances, requestId, purpose, variant, deadlineAt } = request;
+  const { instances, deadlineAt } = request;
   const { spec } = version;
   const startedAt = performance.now();
-  const at = new Date();
+  const at = Date.now();
   const features = instances.features ?? computeFeatures(spec, instances);
   checkRange(features, spec, instances);
   const { rows } = instances;
@@ -200,23 +255,11 @@ export async function predictRows(
   const input: ModelInput =
     spec.input === 'features' ? { kind: 'features', rows, features } : modelInput(spec, instances);
   // A cache keeps numbers: a container may say more of a row.
-  const answers: Answers =
+  const answers: MaybeCached =
     cache?.pays && version.signature.runtime === 'onnx'
       ? await answersThrough(cache, version, input, { deadlineAt })
-      : { ...(await run(version, input, { deadlineAt })), kept: Promise.resolve() };
-  const answered: Answered = {
-    ...answers,
-    ...{ version, instances, features, requestId, purpose, variant, at },
-    ids: request.ids ?? predictionIds(version, sortableId(at.getTime()), rows),
-    receivedAt: request.receivedAt ?? startedAt,
-    latencyMs: Math.round((performance.now() - startedAt) * 1000) / 1000,
-  };
-  let records: readonly PredictionRecord[] | undefined;
-  return {
-    ...answered,
-    records() {
-      records ??= recordsOf(answered);
-      return records;
-    },
-  };
+      : await version.session.run(input, { deadlineAt });
+  checkPredictions(answers.predictions, rows, version);
+  const logged = { instances, features, at };
+  return new AnsweredRows(version, request, { startedAt, answers, logged });
 }

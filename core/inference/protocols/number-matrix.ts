@@ -55,22 +55,24 @@ export function matrixColumns(signature: Signature, spec: FeatureSpec): MatrixCo
   };
 }
 
-/** The places of values that do not pass at a first look. */
-function* doubtful(
+/** The next place from one on whose value does not pass at a first look. */
+function doubtfulFrom(
   { minimum, maximum, isInteger, names }: MatrixColumns,
   matrix: NumberMatrix,
-): Generator<number> {
+  from: number,
+): number {
   const width = names.length;
-  let column = 0;
-  for (let at = 0; at < matrix.length; at += 1) {
+  let column = from % width;
+  for (let at = from; at < matrix.length; at += 1) {
     const value = matrix[at] as number;
     const isFine =
       value >= (minimum[column] as number) &&
       value <= (maximum[column] as number) &&
       (!isInteger[column] || Number.isInteger(value));
-    if (!isFine) yield at;
+    if (!isFine) return at;
     column = column + 1 === width ? 0 : column + 1;
   }
+  return matrix.length;
 }
 
 /** Tells of each value that is none of its column, up to a limit. */
@@ -82,13 +84,15 @@ export function matrixProblems(
 ): string[] {
   const problems: string[] = [];
   const { checks, names } = columns;
-  for (const at of doubtful(columns, matrix)) {
+  let at = doubtfulFrom(columns, matrix, 0);
+  while (at < matrix.length && problems.length < most) {
     const value = matrix[at] as number;
     const column = at % names.length;
     const problem = checks[column]?.(Number.isNaN(value) ? null : value);
-    if (problem === undefined) continue;
-    problems.push(`${place((at - column) / names.length, names[column] ?? '')}: ${problem}`);
-    if (problems.length >= most) break;
+    if (problem !== undefined) {
+      problems.push(`${place((at - column) / names.length, names[column] ?? '')}: ${problem}`);
+    }
+    at = doubtfulFrom(columns, matrix, at + 1);
   }
   return problems;
 }
@@ -133,24 +137,28 @@ export class MatrixInstances implements Instances {
   readonly place: (row: number, column: string) => string;
   readonly #names: readonly string[];
   readonly #matrix: NumberMatrix;
-  readonly #others: RawColumns;
+  readonly #others: () => RawColumns;
   #columns: RawColumns | undefined;
 
   constructor(
     columns: MatrixColumns,
     matrix: NumberMatrix,
-    { others, place }: { others: RawColumns; place: (row: number, column: string) => string },
+    more: {
+      /** The columns beside the matrix. */
+      readonly others: () => RawColumns;
+      readonly place: (row: number, column: string) => string;
+    },
   ) {
     this.rows = matrix.length / columns.names.length;
     this.features = copiedFeatures(columns, matrix);
-    this.place = place;
+    this.place = more.place;
     this.#names = columns.names;
     this.#matrix = matrix;
-    this.#others = others;
+    this.#others = more.others;
   }
 
   get columns(): RawColumns {
-    this.#columns ??= { ...this.#others, ...columnsOf(this.#names, this.#matrix) };
+    this.#columns ??= { ...this.#others(), ...columnsOf(this.#names, this.#matrix) };
     return this.#columns;
   }
 }

@@ -4,7 +4,7 @@ import { type ValueCheck, valueCheck } from '../check-value.ts';
 import { InvalidRequestError } from '../invalid-request-error.ts';
 import type { LoadedVersion } from '../loaded-version.ts';
 import { type Instances, maximumInstances, maximumProblems } from '../parse-instances.ts';
-import type { Signature, SignatureColumn } from '../signature.ts';
+import type { SignatureColumn } from '../signature.ts';
 import {
   type MatrixColumns,
   MatrixInstances,
@@ -24,33 +24,55 @@ interface Field {
   readonly mayBeAbsent: boolean;
 }
 
-/** What a version takes; the matrix where all of its inputs are numbers. */
+/** All columns as one tensor, and what may come along. */
+interface Whole {
+  readonly columns: MatrixColumns;
+  readonly beside: ReadonlyMap<string, Field>;
+  readonly place: (row: number, column: string) => string;
+}
+
+/** What a version takes; whole where all of its inputs are numbers. */
 interface Known {
   readonly fields: ReadonlyMap<string, Field>;
-  readonly matrix: MatrixColumns | undefined;
+  readonly whole: Whole | undefined;
   readonly label: string | undefined;
 }
 
-function knownOf({ signature, spec }: LoadedVersion): Known {
+function wholeOf(
+  { signature, spec }: LoadedVersion,
+  fields: ReadonlyMap<string, Field>,
+): Whole | undefined {
+  const columns = fields.has(matrixName) ? undefined : matrixColumns(signature, spec);
+  if (!columns) return undefined;
+  const { names } = columns;
+  return {
+    columns,
+    beside: new Map([...fields].filter(([name]) => !names.includes(name))),
+    place: (row, column) =>
+      `${tensorCalled(matrixName)}[${row}, ${names.indexOf(column)}] (${column})`,
+  };
+}
+
+function knownOf(version: LoadedVersion): Known {
+  const { inputs, passthrough, label } = version.signature;
   const field = (column: SignatureColumn, mayBeAbsent: boolean): [string, Field] => [
     column.name,
     { column, check: valueCheck(column), mayBeAbsent },
   ];
   const fields = new Map([
-    ...signature.passthrough.map((column) => field({ ...column, nullable: true }, true)),
-    ...signature.inputs.map((column) => field(column, column.nullable)),
+    ...passthrough.map((column) => field({ ...column, nullable: true }, true)),
+    ...inputs.map((column) => field(column, column.nullable)),
   ]);
-  const matrix = fields.has(matrixName) ? undefined : matrixColumns(signature, spec);
-  return { fields, matrix, label: signature.label };
+  return { fields, whole: wholeOf(version, fields), label };
 }
 
-const known = new WeakMap<Signature, Known>();
+const known = new WeakMap<LoadedVersion, Known>();
 
 function knownFor(version: LoadedVersion): Known {
-  let found = known.get(version.signature);
+  let found = known.get(version);
   if (!found) {
     found = knownOf(version);
-    known.set(version.signature, found);
+    known.set(version, found);
   }
   return found;
 }
@@ -75,80 +97,85 @@ function rowsOf({ name, shape }: Tensor, width: number): number {
   throw new InvalidRequestError([`${tensorCalled(name)}: ${fix} (received ${rows})`]);
 }
 
-/** What is wrong with the names of the tensors that were sent. */
-function* sentProblems(
-  tensors: readonly Tensor[],
-  { fields, matrix, label }: Known,
-): Generator<string> {
+/** What is wrong with the name of a tensor. */
+function nameProblem(name: string, { fields, whole, label }: Known): string | undefined {
+  if (fields.has(name) || (whole && name === matrixName)) return undefined;
+  if (name === label) return 'is the label: leave it out';
+  const list = [...fields.keys(), ...(whole ? [`or all numbers as ${matrixName}`] : [])];
+  return `is not a known input; send ${list.join(', ')}`;
+}
+
+/** @throws InvalidRequestError */
+function checkNames(tensors: readonly Tensor[], all: Known, whole: Whole | undefined): void {
+  const problems: string[] = [];
+  const tell = (name: string, problem: string) =>
+    problems.push(`${tensorCalled(name)}: ${problem}`);
   const sent = new Set<string>();
   for (const { name } of tensors) {
-    if (sent.has(name)) yield `${tensorCalled(name)}: is there twice; send it once`;
+    const problem = nameProblem(name, all);
+    if (problem !== undefined) tell(name, problem);
+    else if (sent.has(name)) tell(name, 'is there twice; send it once');
+    else if (whole?.columns.names.includes(name)) tell(name, `is in ${matrixName} already`);
     sent.add(name);
-    if (fields.has(name) || (matrix && name === matrixName)) continue;
-    const list = [...fields.keys(), ...(matrix ? [`or all numbers as ${matrixName}`] : [])];
-    const problem = `is not a known input; send ${list.join(', ')}`;
-    yield `${tensorCalled(name)}: ${name === label ? 'is the label: leave it out' : problem}`;
   }
-}
-
-/** What is missing beside the tensors that were sent, or is there in two ways. */
-function* missingProblems(sent: ReadonlySet<string>, { fields, matrix }: Known): Generator<string> {
-  const inMatrix = new Set(sent.has(matrixName) ? matrix?.names : []);
-  for (const [name, { column, mayBeAbsent }] of fields) {
-    if (inMatrix.has(name)) {
-      if (sent.has(name)) {
-        yield `${tensorCalled(name)}: is in ${matrixName} already; send it once`;
-      }
-    } else if (!mayBeAbsent && !sent.has(name)) {
-      yield `${tensorCalled(name)}: is missing; send it as ${columnDatatypes[column.type]} [N]`;
-    }
+  for (const [name, { column, mayBeAbsent }] of whole ? whole.beside : all.fields) {
+    if (mayBeAbsent || sent.has(name)) continue;
+    tell(name, `is missing; send it as ${columnDatatypes[column.type]} [N]`);
   }
-}
-
-function checkNames(tensors: readonly Tensor[], all: Known): void {
-  const sent = new Set(tensors.map(({ name }) => name));
-  const problems = [...sentProblems(tensors, all), ...missingProblems(sent, all)];
   if (problems.length > 0) throw new InvalidRequestError(problems);
 }
 
-/** How many rows there are: as many in one tensor as in the others. */
-function commonRows(tensors: readonly Tensor[], matrix: MatrixColumns | undefined): number {
-  const [first] = tensors;
-  const widthOf = ({ name }: Tensor) => (matrix && name === matrixName ? matrix.names.length : 1);
-  const rows = first ? rowsOf(first, widthOf(first)) : 0;
-  for (const tensor of tensors.slice(1)) {
-    const found = rowsOf(tensor, widthOf(tensor));
+/** How many rows there are: as many in one tensor as in the others. @throws InvalidRequestError */
+function commonRows(tensors: readonly Tensor[], whole: Whole | undefined): number {
+  let rows = 0;
+  for (const [index, tensor] of tensors.entries()) {
+    const width = whole && tensor.name === matrixName ? whole.columns.names.length : 1;
+    const found = rowsOf(tensor, width);
+    if (index === 0) rows = found;
     if (found === rows) continue;
     throw new InvalidRequestError([
-      `${tensorCalled(tensor.name)}: send ${rows} rows, as ${tensorCalled(first?.name ?? '')} has (received ${found})`,
+      `${tensorCalled(tensor.name)}: send ${rows} rows, as ${tensorCalled(tensors[0]?.name ?? '')} has (received ${found})`,
     ]);
   }
   return rows;
 }
 
 const columnPlace = (row: number, column: string): string => `${tensorCalled(column)}[${row}]`;
-const matrixPlace =
-  ({ names }: MatrixColumns) =>
-  (row: number, column: string): string =>
-    `${tensorCalled(matrixName)}[${row}, ${names.indexOf(column)}] (${column})`;
 
-/** The columns that were sent, and the missing ones of those that may be missing. */
-function columnsOf(
+type Columns = Record<string, RawValue[]>;
+
+/** The columns that were sent; what is wrong with them is added to the problems. */
+function sentColumns(
   tensors: readonly Tensor[],
   fields: Known['fields'],
-  rows: number,
-): { columns: Record<string, RawValue[]>; problems: string[] } {
-  const problems: string[] = [];
-  const columns: Record<string, RawValue[]> = Object.create(null);
-  for (const name of fields.keys()) columns[name] = [];
+  problems: string[],
+): Columns {
+  const columns: Columns = Object.create(null);
   for (const tensor of tensors) {
     const field = fields.get(tensor.name);
     if (field) columns[tensor.name] = columnValues(tensor, field, problems);
   }
-  for (const name of fields.keys()) {
-    if (columns[name]?.length === 0) columns[name] = new Array<null>(rows).fill(null);
-  }
-  return { columns, problems };
+  return columns;
+}
+
+/** With those that were not sent, and may be missing. */
+function completed(columns: Columns, fields: Known['fields'], rows: number): Columns {
+  for (const name of fields.keys()) columns[name] ??= new Array<null>(rows).fill(null);
+  return columns;
+}
+
+function matrixRows(tensors: readonly Tensor[], whole: Whole, rows: number): Instances {
+  const { columns, beside, place } = whole;
+  const tensor = tensors.find(({ name }) => name === matrixName) as Tensor;
+  const problems: string[] = [];
+  const matrix: NumberMatrix = matrixValues(tensor, columns);
+  const others = tensors.length > 1 ? sentColumns(tensors, beside, problems) : undefined;
+  const found = matrixProblems(columns, matrix, place, maximumProblems);
+  if (problems.length + found.length > 0) throw new InvalidRequestError([...problems, ...found]);
+  return new MatrixInstances(columns, matrix, {
+    others: () => completed(others ?? Object.create(null), beside, rows),
+    place,
+  });
 }
 
 /**
@@ -157,22 +184,13 @@ function columnsOf(
  */
 export function tensorRows(version: LoadedVersion, tensors: readonly Tensor[]): Instances {
   const all = knownFor(version);
-  checkNames(tensors, all);
-  const rows = commonRows(tensors, all.matrix);
-  const whole = all.matrix && tensors.find(({ name }) => name === matrixName);
-  if (!all.matrix || !whole) {
-    const { columns, problems } = columnsOf(tensors, all.fields, rows);
-    if (problems.length > 0) throw new InvalidRequestError(problems);
-    return { rows, columns, place: columnPlace };
-  }
-  const place = matrixPlace(all.matrix);
-  const matrix: NumberMatrix = matrixValues(whole, all.matrix);
-  const inMatrix = new Set(all.matrix.names);
-  const beside = new Map([...all.fields].filter(([name]) => !inMatrix.has(name)));
-  const { columns: others, problems } = columnsOf(tensors, beside, rows);
-  problems.push(
-    ...matrixProblems(all.matrix, matrix, place, Math.max(1, maximumProblems - problems.length)),
-  );
+  const whole = tensors.some(({ name }) => name === matrixName) ? all.whole : undefined;
+  const isMatrixAlone = whole !== undefined && tensors.length === 1;
+  if (!isMatrixAlone) checkNames(tensors, all, whole);
+  const rows = commonRows(tensors, whole);
+  if (whole) return matrixRows(tensors, whole, rows);
+  const problems: string[] = [];
+  const columns = sentColumns(tensors, all.fields, problems);
   if (problems.length > 0) throw new InvalidRequestError(problems);
-  return new MatrixInstances(all.matrix, matrix, { others, place });
+  return { rows, columns: completed(columns, all.fields, rows), place: columnPlace };
 }

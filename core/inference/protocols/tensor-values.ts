@@ -105,11 +105,31 @@ export function columnValues(
   return values;
 }
 
-/** NaN for null; undefined for what is no number of this datatype. */
-function matrixValue(datatype: NumberDatatype, value: unknown): number | undefined {
-  if (typeof value === 'number') return Number.isNaN(value) ? value : numberOf(datatype, value);
-  if (value === null) return Number.NaN;
+/** What is not simply a number in the range of its datatype: NaN for null, undefined for what is none. */
+function rareValue(datatype: NumberDatatype, value: unknown): number | undefined {
+  if (value === null || (typeof value === 'number' && Number.isNaN(value))) return Number.NaN;
   return typeof value === 'bigint' ? numberOf(datatype, Number(value)) : undefined;
+}
+
+/** Copies numbers; where one is none of its datatype, that is told. @returns the place of it, or -1 */
+function copyNumbers(
+  elements: ArrayLike<unknown>,
+  matrix: NumberMatrix,
+  datatype: NumberDatatype,
+): number {
+  const { minimum, maximum, integer } = numberTypes[datatype];
+  for (let at = 0; at < elements.length; at += 1) {
+    const element = elements[at];
+    const isUsual =
+      typeof element === 'number' &&
+      element >= minimum &&
+      element <= maximum &&
+      (!integer || Number.isInteger(element));
+    const value = isUsual ? element : rareValue(datatype, element);
+    if (value === undefined) return at;
+    matrix[at] = value;
+  }
+  return -1;
 }
 
 /**
@@ -128,17 +148,11 @@ export function matrixValues(tensor: Tensor, { sensitive, names }: MatrixColumns
   if (elements instanceof Float32Array || elements instanceof Float64Array) return elements;
   const isNarrow = datatype === 'FP32' || datatype === 'FP16';
   const matrix = isNarrow ? new Float32Array(elements.length) : new Float64Array(elements.length);
-  for (let at = 0; at < elements.length; at += 1) {
-    const value = matrixValue(datatype, elements[at]);
-    if (value !== undefined) {
-      matrix[at] = value;
-      continue;
-    }
-    const column = at % names.length;
-    const place = `[${(at - column) / names.length}, ${column}] (${names[column]})`;
-    throw new InvalidRequestError([
-      `${tensorCalled(name)}${place}: is no ${datatype}; send one ${received(elements[at], sensitive[column])}`,
-    ]);
-  }
-  return matrix;
+  const wrong = copyNumbers(elements, matrix, datatype);
+  if (wrong === -1) return matrix;
+  const column = wrong % names.length;
+  const place = `[${(wrong - column) / names.length}, ${column}] (${names[column]})`;
+  throw new InvalidRequestError([
+    `${tensorCalled(name)}${place}: is no ${datatype}; send one ${received(elements[wrong], sensitive[column])}`,
+  ]);
 }

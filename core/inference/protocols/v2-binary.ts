@@ -18,9 +18,11 @@ export interface SplitBody {
   readonly tensors: Uint8Array;
 }
 
+const noBytes = new Uint8Array();
+
 /** @param headerLength what the request's header says, if it has one. @throws InvalidRequestError */
 export function splitBody(body: Uint8Array, headerLength: string | undefined): SplitBody {
-  if (headerLength === undefined) return { json: body, tensors: new Uint8Array() };
+  if (headerLength === undefined) return { json: body, tensors: noBytes };
   const length = /^\d{1,9}$/.test(headerLength) ? Number(headerLength) : Number.NaN;
   if (!(length > 0 && length <= body.byteLength)) {
     refuse(

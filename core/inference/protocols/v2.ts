@@ -19,7 +19,9 @@ import { tensorRows } from './tensor-rows.ts';
 import { binaryData, headerLengthName, outputBytes, splitBody, TensorBytes } from './v2-binary.ts';
 import { type OutputName, outputNames } from './v2-metadata.ts';
 
-const fields = ['id', 'parameters', 'inputs', 'outputs', 'model_name', 'model_version'];
+/** Some clients repeat what the path says. */
+const named = ['model_name', 'model_version'];
+const fields = ['id', 'parameters', 'inputs', 'outputs', ...named];
 const example =
   '{"inputs": [{"name": "<column>", "shape": [N], "datatype": "<type>", "data": […]}, …]}';
 
@@ -40,27 +42,28 @@ function optionalObject(value: unknown, place: string): JsonObject | undefined {
 
 const tensorFields = ['name', 'shape', 'datatype', 'parameters', 'data'];
 
-function shapeOf(shape: unknown, called: string): number[] {
+function shapeOf(shape: unknown, name: string): number[] {
   if (isShape(shape)) return shape;
   return refuse(
-    `${called}.shape: send an array of numbers, as in [3] (received ${shownValue(shape)})`,
+    `${tensorCalled(name)}.shape: send an array of numbers, as in [3] (received ${shownValue(shape)})`,
   );
 }
 
-function datatypeOf(datatype: unknown, called: string): Datatype {
+function datatypeOf(datatype: unknown, name: string): Datatype {
   if (datatypes.includes(datatype as Datatype)) return datatype as Datatype;
   return refuse(
-    `${called}.datatype: send one of ${datatypes.join(', ')} (received ${shownValue(datatype)})`,
+    `${tensorCalled(name)}.datatype: send one of ${datatypes.join(', ')} (received ${shownValue(datatype)})`,
   );
 }
 
 /** The values of a tensor: in the JSON, or as bytes behind it. */
 function dataOf(
-  input: JsonObject,
-  { called, datatype, bytes }: { called: string; datatype: Datatype; bytes: TensorBytes },
+  { data, parameters }: JsonObject,
+  { name, datatype, bytes }: { name: string; datatype: Datatype; bytes: TensorBytes },
 ): TensorData {
-  const { data } = input;
-  const size = optionalObject(input['parameters'], `${called}.parameters`)?.['binary_data_size'];
+  if (parameters === undefined && Array.isArray(data)) return { form: 'json', values: data };
+  const called = tensorCalled(name);
+  const size = optionalObject(parameters, `${called}.parameters`)?.['binary_data_size'];
   if (size === undefined) {
     if (Array.isArray(data)) return { form: 'json', values: data };
     return refuse(`${called}.data: send an array (received ${shownValue(data)})`);
@@ -72,18 +75,18 @@ function dataOf(
 }
 
 function tensorOf(input: unknown, index: number, bytes: TensorBytes): Tensor {
-  const place = `inputs[${index}]`;
-  if (!isObject(input)) return refuse(`${place}: send an object (received ${shownValue(input)})`);
+  if (!isObject(input)) {
+    return refuse(`inputs[${index}]: send an object (received ${shownValue(input)})`);
+  }
   const { name } = input;
   if (typeof name !== 'string') {
-    return refuse(`${place}.name: send a text (received ${shownValue(name)})`);
+    return refuse(`inputs[${index}].name: send a text (received ${shownValue(name)})`);
   }
-  const called = tensorCalled(name);
   const [unknown] = unknownFields(input, tensorFields);
-  if (unknown !== undefined) refuse(`${called}.${unknown}`);
-  const datatype = datatypeOf(input['datatype'], called);
-  const shape = shapeOf(input['shape'], called);
-  return { name, datatype, shape, data: dataOf(input, { called, datatype, bytes }) };
+  if (unknown !== undefined) refuse(`${tensorCalled(name)}.${unknown}`);
+  const datatype = datatypeOf(input['datatype'], name);
+  const shape = shapeOf(input['shape'], name);
+  return { name, datatype, shape, data: dataOf(input, { name, datatype, bytes }) };
 }
 
 interface Output {
@@ -131,6 +134,7 @@ function requestedOutputs({ outputs, parameters }: JsonObject): readonly Output[
 
 /** How many keys the objects within a value have together, however deep it is. */
 function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
   let keys = 0;
   const waiting: unknown[] = [value];
   while (waiting.length > 0) {
@@ -143,14 +147,17 @@ function keysIn(value: unknown): number {
   return keys;
 }
 
+/** JSON.parse keeps the last of two equal keys; which one the caller meant is not ours to guess. */
 function checkKeysWrittenOnce(text: string, header: JsonObject, inputs: readonly unknown[]): void {
-  const { inputs: _, ...others } = header;
-  // Data has no objects, or would have been refused, and may be long.
-  const tensors = inputs.map((input) =>
-    Object.hasOwn(Object(input), 'data') ? { ...(input as JsonObject), data: null } : input,
-  );
-  if (writtenKeys(text) === 1 + keysIn(others) + keysIn(tensors)) return;
-  refuse('the body has an object that names a field twice; send each field once');
+  let keys = Object.keys(header).length;
+  // The others are texts. Data has no objects, or would have been refused.
+  keys += keysIn(header['parameters']) + keysIn(header['outputs']);
+  for (const input of inputs as readonly JsonObject[]) {
+    keys += Object.keys(input).length + keysIn(input['parameters']);
+  }
+  if (writtenKeys(text) !== keys) {
+    refuse('the body has an object that names a field twice; send each field once');
+  }
 }
 
 function dataText(name: OutputName, { predictions, ids }: Prediction): string {
@@ -194,9 +201,9 @@ function endpointReply({ json, parts }: ReturnType<typeof replyTo>): EndpointRep
   };
 }
 
-function idOf(id: unknown): string | undefined {
-  if (id === undefined || id === null || typeof id === 'string') return id ?? undefined;
-  return refuse(`id: send a text, or leave it out (received ${shownValue(id)})`);
+function textOf(value: unknown, name: string): string | undefined {
+  if (value === undefined || value === null || typeof value === 'string') return value ?? undefined;
+  return refuse(`${name}: send a text, or leave it out (received ${shownValue(value)})`);
 }
 
 function inputsOf(inputs: unknown): readonly unknown[] {
@@ -213,7 +220,8 @@ export function askV2(version: LoadedVersion, { headers, body }: EndpointRequest
   const header = parseJsonObject(text, example);
   const problems = unknownFields(header, fields);
   if (problems.length > 0) throw new InvalidRequestError(problems);
-  const id = idOf(header['id']);
+  const id = textOf(header['id'], 'id');
+  for (const name of named) textOf(header[name], name);
   const inputs = inputsOf(header['inputs']);
   const outputs = requestedOutputs(header);
   const bytes = new TensorBytes(tensors);
