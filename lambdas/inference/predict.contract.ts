@@ -16,14 +16,3 @@ export const PredictEnvironment = z.object({
     .transform((text): unknown => (text === '' ? undefined : JSON.parse(text)))
     .pipe(PredictionCacheSettings.optional()),
 });
-
-/** Metrics in the namespace Slipway with the dimension Model, by log lines in EMF. */
-export const PredictMetrics = {
-  /** Of each request that was answered, from its body to its reply, the prediction log included. */
-  latencyMs: 'PredictionLatencyMs',
-  /**
-   * Replies with a status of 500 or more, and versions that could not be loaded or were refused because an
-   * artifact is not what was registered.
-   */
-  errors: 'PredictionErrors',
-} as const;

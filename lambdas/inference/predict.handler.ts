@@ -18,7 +18,7 @@ import type { Prediction } from '../../core/inference/predict.ts';
 import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { gatewayHandler, type Refusal, refusalOf } from '../runtime/http-handler.ts';
-import { PredictEnvironment, PredictMetrics } from './predict.contract.ts';
+import { PredictEnvironment } from './predict.contract.ts';
 
 const environment = parseEnvironment(PredictEnvironment, process.env);
 const model = environment.MODEL_NAME;
@@ -46,7 +46,7 @@ const cache = connectPredictionCache(model, environment.PREDICTION_CACHE, {
   identity: dynamodb,
 });
 
-const errors = (value: number) => ({ [PredictMetrics.errors]: { value, unit: 'Count' as const } });
+const errors = (value: number) => ({ [ServingMetrics.errors]: { value, unit: 'Count' as const } });
 
 const failureTexts: Record<Failure['what'], string> = {
   head: "the ledger's head could not be read; what was live before stays so here",
@@ -99,7 +99,7 @@ function logPrediction(prediction: Prediction, outcome: LogOutcome): void {
     model,
     // A comparison asks for as many rows at once as it may: it is no caller that waits.
     {
-      ...(!purpose && { [PredictMetrics.latencyMs]: latency }),
+      ...(!purpose && { [ServingMetrics.latencyMs]: latency }),
       ...errors(0),
       ...(late + failed > 0 && {
         [ServingMetrics.logDropped]: { value: late + failed, unit: 'Count' as const },

@@ -21,10 +21,10 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { driftReportPrefix } from '../../core/monitoring/drift-report.ts';
 import { verdictPrefix } from '../../core/training/verdict.ts';
-import { PredictMetrics } from '../../lambdas/inference/predict.contract.ts';
 import { CheckMetrics } from '../../lambdas/monitoring/check-drift.contract.ts';
 import { ShowReportEnvironment } from '../../lambdas/monitoring/show-report.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
@@ -169,7 +169,7 @@ export class Dashboard extends Construct {
 
   private traffic(): IWidget {
     return this.graph('Requests', [
-      this.ofRequests(PredictMetrics.latencyMs, Stats.SAMPLE_COUNT, 'answered'),
+      this.ofRequests(ServingMetrics.latencyMs, Stats.SAMPLE_COUNT, 'answered'),
     ]);
   }
 
@@ -178,7 +178,7 @@ export class Dashboard extends Construct {
     return this.graph(
       'Latency',
       [50, 95].map((percent) =>
-        this.ofRequests(PredictMetrics.latencyMs, Stats.percentile(percent), `p${percent}`),
+        this.ofRequests(ServingMetrics.latencyMs, Stats.percentile(percent), `p${percent}`),
       ),
       'ms',
       limitLines(models, (model) => model.monitoring.latencyP95Ms, 'p95 too high'),
@@ -186,7 +186,7 @@ export class Dashboard extends Construct {
   }
 
   private errors(): IWidget {
-    return this.graph('Errors', [this.ofRequests(PredictMetrics.errors, Stats.SUM, 'errors')]);
+    return this.graph('Errors', [this.ofRequests(ServingMetrics.errors, Stats.SUM, 'errors')]);
   }
 
   private runs(): IWidget {

@@ -11,7 +11,7 @@ import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import { PredictMetrics } from '../../lambdas/inference/predict.contract.ts';
+import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import { CheckMetrics } from '../../lambdas/monitoring/check-drift.contract.ts';
 import type { ModelContext } from '../runtime/model-context.ts';
 
@@ -93,7 +93,7 @@ export class ModelAlarms extends Construct {
       {
         name: 'latency-high',
         means: `One answer in twenty of ${model.name} takes more than ${limitMs} ms`,
-        metric: this.metric(PredictMetrics.latencyMs, Stats.percentile(95), alarmPeriodMinutes),
+        metric: this.metric(ServingMetrics.latencyMs, Stats.percentile(95), alarmPeriodMinutes),
         threshold: limitMs,
         tells: notifications.pages,
       },
@@ -101,7 +101,7 @@ export class ModelAlarms extends Construct {
     this.alarm('Errors', twoOfThree, {
       name: 'errors',
       means: `${model.name} fails to answer, or a version of it could not be loaded`,
-      metric: this.metric(PredictMetrics.errors, Stats.SUM, alarmPeriodMinutes),
+      metric: this.metric(ServingMetrics.errors, Stats.SUM, alarmPeriodMinutes),
       threshold: 1,
       tells: notifications.pages,
     });
@@ -129,7 +129,7 @@ export class ModelAlarms extends Construct {
         means: `Nobody has asked ${model.name} for ${hours} hours`,
         metric:
           predict?.metricInvocations({ statistic: Stats.SUM, period: Duration.hours(1) }) ??
-          this.metric(PredictMetrics.latencyMs, Stats.SAMPLE_COUNT, 60),
+          this.metric(ServingMetrics.latencyMs, Stats.SAMPLE_COUNT, 60),
         threshold: 1,
         tells: notifications.pages,
       },
