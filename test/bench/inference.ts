@@ -1,8 +1,6 @@
 // Slipway's server beside others, on the same rows, models and core: `npm run bench:inference`.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
@@ -15,6 +13,7 @@ import {
   slipwayBinary,
   slipwayUnbatched,
 } from './contestants.ts';
+import { freePort } from './free-port.ts';
 import { loadGenerator } from './load.ts';
 import { startLogSink } from './log-sink.ts';
 import {
@@ -53,15 +52,6 @@ const pace = (quick: boolean): Pace => ({ rounds: quick ? 3 : 5, seconds: 1 });
 /** Binary shows at many rows, and a run per request at one. */
 const takesPart = ({ name }: Contestant, { rows }: Cell): boolean =>
   name === slipwayBinary ? rows > 1 : name === slipwayUnbatched ? rows === 1 : true;
-
-/** A port with two free ones after it. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  return port > 65_000 ? freePort() : port;
-}
 
 interface Setup {
   readonly folder: string;

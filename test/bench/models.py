@@ -93,6 +93,8 @@ MODELS = {
     "small": lambda: perceptron([WIDTH, 64, 32, 1], 1),
     "mid": lambda: perceptron([WIDTH, 512, 512, 256, 1], 2),
     "forest": lambda: forest(300, 6, 3),
+    # Slow enough for a thread of its own.
+    "heavy": lambda: perceptron([WIDTH, 2048, 1024, 1], 5),
     # A second version of the small one, whose answers are others: what a flip must not mix up.
     "small-next": lambda: perceptron([WIDTH, 64, 32, 1], 4),
 }

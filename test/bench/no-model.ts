@@ -1,12 +1,11 @@
-// The same server without a model: the same bytes come in, a constant reply of the same form goes out.
-import fastify from 'fastify';
+// Slipway's own HTTP server without a model: the same bytes come in, and a reply of the same form goes out,
+// made once. What it costs is what HTTP costs.
+import { HttpServer } from '../../containers/inference-server/http-server.ts';
 
-const app = fastify({ logger: false, bodyLimit: 4 * 1024 * 1024 });
-app.removeAllContentTypeParsers();
-app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-
-const rowsOf = (body: Buffer): number =>
-  Number(/"shape":\[(\d+)/.exec(body.subarray(0, 200).toString('latin1'))?.[1] ?? 1);
+const rowsOf = (body: Uint8Array): number => {
+  const start = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 200));
+  return Number(/"shape":\[(\d+)/.exec(start.toString('latin1'))?.[1] ?? 1);
+};
 
 function replyFor(rows: number): Buffer {
   const numbers = Array.from({ length: rows }, (_, i) => 0.1234567 + i / 1e6);
@@ -25,11 +24,15 @@ function replyFor(rows: number): Buffer {
 
 const replies = new Map<number, Buffer>();
 
-app.get('/v2/models/:model/ready', (_request, reply) => reply.send({ ready: true }));
-app.post('/v2/models/:model/infer', (request, reply) => {
-  const rows = rowsOf(request.body as Buffer);
-  const known = replies.get(rows) ?? replyFor(rows);
-  replies.set(rows, known);
-  reply.header('content-type', 'application/json').send(known);
+const server = new HttpServer({
+  port: Number(process.env['PORT']),
+  timedOut: () => undefined,
+  answer: async ({ body }) => {
+    const rows = rowsOf(body);
+    const known = replies.get(rows) ?? replyFor(rows);
+    replies.set(rows, known);
+    return { status: 200, headers: { 'Content-Type': 'application/json' }, body: known };
+  },
 });
-await app.listen({ port: Number(process.env['PORT']), host: '127.0.0.1' });
+await server.listen();
+process.on('SIGTERM', () => process.exit(0));

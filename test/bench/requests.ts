@@ -79,6 +79,17 @@ export const inferBinary = (path: string, input: string): Form => ({
   answers: binaryAnswers,
 });
 
+/** KServe V1: an object of named fields per row, as signatures of `servedVersion` have them. */
+export const namedInstances = (path: string): Form => ({
+  path,
+  contentType: json,
+  body: (rows) =>
+    text({
+      instances: rows.map((row) => Object.fromEntries(row.map((value, i) => [`x${i}`, value]))),
+    }),
+  answers: (body) => JSON.parse(body.toString()).predictions,
+});
+
 /** BentoML: an argument by its name; the reply is the array. */
 export const bentoJson = (path: string): Form => ({
   path,
