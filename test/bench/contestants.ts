@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import type { ServedModelSettingsInput } from '../../core/inference/server-settings.ts';
 import { installRival, type Rival, rivalFolder, rivalProgram } from './python-environments.ts';
 import { bentoJson, type Form, inferBinary, inferJson, invocations } from './requests.ts';
 import { root, type ServerCommand } from './server-process.ts';
@@ -43,7 +44,9 @@ const nothing = async (): Promise<void> => undefined;
 /** One model, all that a task has, one core: no worker threads. */
 const slipwayEnvironment = (setting: Setting, batching: object): Record<string, string> => ({
   ...setting.slipway,
-  MODELS: JSON.stringify([{ name: setting.model, predictionStream: 'predictions', batching }]),
+  MODELS: JSON.stringify([
+    { name: setting.model, predictionStream: 'predictions', batching },
+  ] satisfies ServedModelSettingsInput[]),
   PORT: String(setting.port),
   QUEUE_LIMIT_MS: '1000',
   WORKER_THREADS: '0',

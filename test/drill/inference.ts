@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import type { ServedModelSettingsInput } from '../../core/inference/server-settings.ts';
 import { startValkeyServer } from '../../local/valkey-server.ts';
 import { type BenchModel, writeModels } from '../bench/bench-models.ts';
 import { freePort } from '../bench/free-port.ts';
@@ -55,6 +56,21 @@ async function registerCorrupt(registry: ServedRegistry, model: BenchModel): Pro
   return corruptVersion;
 }
 
+const served = (valkeyPort: number): ServedModelSettingsInput[] => [
+  { name: light, predictionStream: light },
+  {
+    name: heavy,
+    predictionStream: heavy,
+    // So few entries that most answers are Valkey's to know; a millisecond dear enough for it to be asked.
+    cache: {
+      ttlSeconds: 60,
+      maximumEntries: 50,
+      usdPerMs: 1e-6,
+      valkey: { host: '127.0.0.1', port: valkeyPort },
+    },
+  },
+];
+
 const serverEnvironment = (
   registry: ServedRegistry,
   urls: { readonly registry: string; readonly artifacts: string; readonly log: string },
@@ -68,19 +84,7 @@ const serverEnvironment = (
   ARTIFACTS_BUCKET: registry.bucket,
   WORKER_THREADS: '2',
   QUEUE_LIMIT_MS: '500',
-  MODELS: JSON.stringify([
-    { name: light, predictionStream: light },
-    {
-      name: heavy,
-      predictionStream: heavy,
-      // So few entries that most answers are Valkey's to know.
-      cache: {
-        ttlSeconds: 60,
-        maximumEntries: 50,
-        valkey: { host: '127.0.0.1', port: valkeyPort },
-      },
-    },
-  ]),
+  MODELS: JSON.stringify(served(valkeyPort)),
 });
 
 async function startWorld(options: Options, folder: string, sink: LogSink) {
