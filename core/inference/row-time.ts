@@ -1,5 +1,5 @@
 /** So many rows, and what was measured before them counts half. */
-const halfLifeRows = 2_000;
+const halfLifeRows = 500;
 
 /** How long computing a row takes in the mean, the latest counting most. */
 export class RowTime {

@@ -331,6 +331,220 @@ describe('the cache of a model', () => {
   });
 });
 
+describe('rows that several requests need at the same time', () => {
+  const memory = () => lruPredictionCache({ maximumEntries: 1_000, ttlSeconds: 60 });
+
+  test('are computed once, and the others have their answers from memory', async () => {
+    const cache = new PredictionCache({ memory: memory() });
+    const computed: string[] = [];
+    let finish = () => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const ask = (keys: readonly string[]) =>
+      asked(cache, keys, async (rows) => {
+        computed.push(...rows.map((row) => keys[row] as string));
+        await finished;
+        return rightFor(keys)(rows);
+      });
+    const all = [['a', 'b'], ['b'], ['b', 'c', 'a', 'c'], ['c', 'd']].map(ask);
+    await settle();
+    finish();
+    const outcomes = (await Promise.all(all)).map((answer) => answer.outcomes);
+    expect(computed.sort()).toEqual(['a', 'b', 'c', 'd']);
+    expect(outcomes).toEqual([
+      ['miss', 'miss'],
+      ['hit-memory'],
+      ['hit-memory', 'miss', 'hit-memory', 'miss'],
+      ['hit-memory', 'miss'],
+    ]);
+    expect(cache.takeUsage()).toMatchObject({ hits: 4, misses: 5 });
+  });
+
+  test('are computed by each where the first fails, whose failure is its own', async () => {
+    const cache = new PredictionCache({ memory: memory() });
+    const failing = asked(cache, ['a'], async () => {
+      await settle();
+      throw new Error('too late for the first');
+    });
+    const others = Array.from({ length: 3 }, () => asked(cache, ['a']));
+    await expect(failing).rejects.toThrow('too late for the first');
+    for (const other of others) expect((await other).outcomes).toEqual(['miss']);
+  });
+
+  test('are not waited for longer than a request has time', async () => {
+    const cache = new PredictionCache({ memory: memory() });
+    void asked(cache, ['a'], () => new Promise(() => undefined));
+    const keys = ['a'];
+    const answer = await cache.answer({
+      keys: () => keys,
+      compute: rightFor(keys),
+      deadlineAt: Date.now() + 5,
+    });
+    expect([...answer.predictions]).toEqual([right('a')]);
+  });
+
+  test('are asked of the shared cache once', async () => {
+    const shared = new ScriptedCache();
+    shared.entries.set('a', right('a'));
+    const cache = new PredictionCache({ memory: memory(), shared });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => asked(cache, ['a'])));
+    expect(answers.map(({ outcomes: [outcome] }) => outcome)).toEqual([
+      'hit-valkey',
+      ...Array(19).fill('hit-memory'),
+    ]);
+    expect(shared.asked).toBe(1);
+  });
+
+  /** Computes what is right, or fails; no two compute the same, but for what has failed for another. */
+  class WatchedGraph {
+    readonly #running = new Set<string>();
+    readonly #failed = new Set<string>();
+    readonly #wait: () => Promise<unknown>;
+
+    constructor(wait: () => Promise<unknown>) {
+      this.#wait = wait;
+    }
+
+    async run(keys: readonly string[], rows: readonly number[], fails: boolean) {
+      const wanted = rows.map((row) => keys[row] as string);
+      const twice = wanted.filter((key) => this.#running.has(key) && !this.#failed.has(key));
+      expect(twice).toEqual([]);
+      for (const key of wanted) this.#running.add(key);
+      await this.#wait();
+      for (const key of wanted) this.#running.delete(key);
+      if (!fails) return rightFor(keys)(rows);
+      for (const key of wanted) this.#failed.add(key);
+      throw new Error('fails');
+    }
+  }
+
+  test('whatever the order, are right, are never computed by two at once, and leave nothing behind', async () => {
+    const request = fc.record({
+      keys: fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1, maxLength: 5 }),
+      fails: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(request, { minLength: 1, maxLength: 12 }),
+        async (scheduler, requests) => {
+          const kept = memory();
+          const shared = new ScriptedCache();
+          const cache = new PredictionCache({
+            memory: kept,
+            shared: {
+              connected: true,
+              connect: async () => undefined,
+              disconnect: () => undefined,
+              get: (keys) => scheduler.schedule(shared.get(keys)),
+              set: (predictions) => scheduler.schedule(shared.set(predictions)),
+            },
+            budgetMs: 10_000,
+          });
+          const graph = new WatchedGraph(() => scheduler.schedule(Promise.resolve()));
+          const ask = ({ keys, fails }: (typeof requests)[number]) =>
+            asked(cache, keys, (rows) => graph.run(keys, rows, fails)).catch((error: Error) => {
+              expect([fails, error.message]).toEqual([true, 'fails']);
+            });
+          const all = Promise.all(
+            requests.map((one) => scheduler.schedule(Promise.resolve()).then(() => ask(one))),
+          );
+          await scheduler.waitFor(all);
+          // Nobody is left behind: whoever comes now waits for nobody.
+          const rest = ['a', 'b', 'c', 'd', 'e'];
+          let computedNow = 0;
+          const last = asked(cache, rest, (rows) => {
+            computedNow += rows.length;
+            return rightFor(rest)(rows);
+          });
+          await scheduler.waitFor(last);
+          const { outcomes } = await last;
+          expect(outcomes.filter((outcome) => outcome === 'miss')).toHaveLength(computedNow);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a cache that costs more than it saves', () => {
+  /** A cache whose look-ups and runs take as long as a test says. */
+  function timed(options: { readonly shared?: ScriptedCache; readonly lookupMs: number }) {
+    let clock = 0;
+    let now = 0;
+    const verdicts: string[] = [];
+    const slow = options.shared && {
+      connected: true,
+      connect: async () => undefined,
+      disconnect: () => undefined,
+      get: async (keys: readonly string[]) => {
+        clock += 3;
+        return options.shared?.get(keys) ?? [];
+      },
+      set: async () => undefined,
+    };
+    const cache = new PredictionCache({
+      memory: {
+        get: () => {
+          clock += options.lookupMs;
+          return undefined;
+        },
+        set: () => undefined,
+      },
+      ...(slow && { shared: slow }),
+      now: () => now,
+      elapsed: () => clock,
+      onVerdict: (about, { worth }) => verdicts.push(`${about}: ${worth}`),
+    });
+    return {
+      cache,
+      verdicts,
+      wait: (ms: number) => {
+        now += ms;
+      },
+      ask: (key: string, runMs: number) =>
+        asked(cache, [key], async (rows) => {
+          clock += runMs;
+          return rightFor([key])(rows);
+        }),
+    };
+  }
+
+  test('is left out, says so once, and is tried again later', async () => {
+    const { cache, ask, verdicts, wait } = timed({ lookupMs: 0.01 });
+    for (let i = 0; i < 2_999; i += 1) await ask(`${i}`, 1);
+    expect(cache.pays).toBe(true);
+    await ask('last', 1);
+    expect(verdicts).toEqual(['cache: false']);
+    expect(cache.pays).toBe(false);
+    const usage = cache.takeUsage();
+    expect(usage).toMatchObject({ hits: 0, misses: 3_000, leftOut: true });
+    expect(usage.savedMs).toBeCloseTo(-30, 5);
+    wait(600_000);
+    expect(cache.pays).toBe(true);
+    expect(cache.takeUsage()).toMatchObject({ hits: 0, misses: 0, savedMs: 0, leftOut: true });
+  });
+
+  test('of which only the shared part does, goes on in memory without it', async () => {
+    const shared = new ScriptedCache();
+    const { cache, ask, verdicts, wait } = timed({ shared, lookupMs: 0 });
+    for (let i = 0; i < 3_000; i += 1) await ask(`${i}`, 1);
+    expect(verdicts).toEqual(['shared cache: false']);
+    expect(cache.pays).toBe(true);
+    expect((await ask('next', 1)).shared).toBe('not worth it');
+    const before = shared.asked;
+    wait(600_000);
+    shared.entries.set('known', right('known'));
+    // A slow model: three milliseconds of looking up save ten of computing.
+    for (let i = 0; i < 500; i += 1) await ask(`later ${i}`, 40);
+    for (let i = 0; i < 500; i += 1) await ask('known', 40);
+    expect(shared.asked).toBe(before + 1_000);
+    expect(verdicts).toEqual(['shared cache: false', 'shared cache: true']);
+    expect(cache.takeUsage().leftOut).toBe(false);
+  });
+});
+
 describe('a request to a model with a cache', () => {
   /** Twice the length, or the length alone where there are no items; it counts what it computes. */
   class Doubling {
