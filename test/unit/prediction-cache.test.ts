@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { lruPredictionCache } from '../../adapters/lru-prediction-cache.ts';
@@ -55,6 +56,21 @@ describe('the key of a prediction', () => {
       fc.property(identity, matrix, (of, rows) => {
         const together = keysOf(of, Float32Array.from(rows.flat()), rows.length);
         expect(together).toEqual(rows.map((row) => keyOf(of, row)));
+      }),
+    );
+  });
+
+  test('is one that any other implementation finds too: entries outlive a deployment', () => {
+    const of = { modelSha256: '0a'.repeat(32), featuresSha256: '0b'.repeat(32) };
+    fc.assert(
+      fc.property(fc.array(feature, { minLength: 1, maxLength: 9 }), (row) => {
+        const bytes = Buffer.alloc(64 + 4 * row.length);
+        bytes.fill(0x0a, 0, 32).fill(0x0b, 32, 64);
+        for (const [at, value] of row.entries()) {
+          if (Number.isNaN(value)) bytes.writeUInt32LE(0x7fc0_0000, 64 + 4 * at);
+          else bytes.writeFloatLE(value, 64 + 4 * at);
+        }
+        expect(keyOf(of, row)).toBe(createHash('sha256').update(bytes).digest('base64url'));
       }),
     );
   });
@@ -624,6 +640,41 @@ describe('a request to a model with a cache', () => {
         }
       }),
       { numRuns: 50 },
+    );
+  });
+
+  test('is never answered by another version, however versions and requests follow each other', async () => {
+    const hashes = ['aa', 'bb', 'cc'] as const;
+    const event = fc.record({
+      goesLive: fc.option(fc.constantFrom(...hashes), { nil: undefined }),
+      lengths: fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 4 }),
+      /** Whether the next one comes before this one is answered. */
+      overlaps: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { maxLength: 20 }), async (events) => {
+        const cache = memoryCache();
+        const graphs = hashes.map((hash, at) => {
+          const graph = new Doubling();
+          graph.answer = (length) => 10 * length + at;
+          return { at, version: graph.version(at + 1, hash) };
+        });
+        let live = graphs[0];
+        const pending: Promise<void>[] = [];
+        for (const { goesLive, lengths, overlaps } of events) {
+          if (goesLive) live = graphs[hashes.indexOf(goesLive)];
+          const answering = live as (typeof graphs)[number];
+          const instances = lengths.map((length) => ({ length }));
+          const check = ask(answering.version, cache, instances).then(({ reply }) => {
+            const expected = lengths.map((length) => 10 * length + answering.at);
+            expect(reply.predictions).toEqual(expected);
+            expect(reply.model_version).toBe(String(answering.at + 1));
+          });
+          if (overlaps) pending.push(check);
+          else await check;
+        }
+        await Promise.all(pending);
+      }),
     );
   });
 
