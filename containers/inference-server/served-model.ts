@@ -7,7 +7,7 @@ import { errorFields } from '../../adapters/structured-log.ts';
 import type { WorkerPool } from '../../adapters/worker-session.ts';
 import { cacheMeasurements } from '../../core/inference/cache-usage.ts';
 import type { RefusedRequest, ServedModel } from '../../core/inference/endpoint.ts';
-import { loggedRecords } from '../../core/inference/log-sampling.ts';
+import { loggedLines } from '../../core/inference/log-sampling.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
 import type { ServedModelSettings } from '../../core/inference/server-settings.ts';
 import { ModelMetrics } from './model-metrics.ts';
@@ -57,8 +57,7 @@ function predictionLog(
     const predictions = waiting;
     waiting = [];
     for (const prediction of predictions) {
-      for (const record of loggedRecords(prediction, kept?.sampleRate))
-        background.add(JSON.stringify(record));
+      for (const line of loggedLines(prediction, kept?.sampleRate)) background.add(line);
     }
   };
   return {

@@ -18,14 +18,30 @@ export function keptInLog(predictionId: string, sampleRate = 1): boolean {
   return hash.readUIntBE(0, 6) / range < sampleRate;
 }
 
+/** The share of the requests that a record says is kept, where this one is; undefined where it is not. */
+function shareOf({ ids, purpose }: Pick<Prediction, 'ids' | 'purpose'>, sampleRate: number) {
+  const [first] = ids;
+  // Who compares looks for each record.
+  if (sampleRate >= 1 || first === undefined || purpose) return 1;
+  return keptInLog(first, sampleRate) ? sampleRate : undefined;
+}
+
 /** What of a prediction goes into the log; nothing is made of what does not. */
 export function loggedRecords(
   prediction: Pick<Prediction, 'ids' | 'purpose' | 'records'>,
   sampleRate = 1,
 ): readonly PredictionRecord[] {
-  const [first] = prediction.ids;
-  // Who compares looks for each record.
-  if (sampleRate >= 1 || first === undefined || prediction.purpose) return prediction.records();
-  if (!keptInLog(first, sampleRate)) return [];
-  return prediction.records().map((record) => ({ ...record, sampleRate }));
+  const share = shareOf(prediction, sampleRate);
+  if (share === undefined) return [];
+  if (share === 1) return prediction.records();
+  return prediction.records().map((record) => ({ ...record, sampleRate: share }));
+}
+
+/** The same as lines of JSON, without their ends. */
+export function loggedLines(
+  prediction: Pick<Prediction, 'ids' | 'purpose' | 'lines'>,
+  sampleRate = 1,
+): readonly string[] {
+  const share = shareOf(prediction, sampleRate);
+  return share === undefined ? [] : prediction.lines(share);
 }

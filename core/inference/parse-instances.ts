@@ -15,6 +15,13 @@ export interface Instances {
   readonly columns: RawColumns;
   /** The features of all rows, where the request has them as the model takes them. */
   readonly features?: Float32Array | undefined;
+  /**
+   * The signature's inputs as numbers, row-major, NaN = missing, where the request has them so; `columns` are
+   * then made of it when somebody asks for them.
+   */
+  readonly matrix?: Float32Array | Float64Array | undefined;
+  /** Beside a matrix, the columns that came along. */
+  readonly beside?: RawColumns | undefined;
   /** What the request calls a value, for a message. @default `instances[<row>].<column>` */
   readonly place?: (row: number, column: string) => string;
 }

@@ -1,6 +1,5 @@
 import { computeFeatures } from '../features/compute-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
-import type { RawValue } from '../features/raw-values.ts';
 import type { CacheOutcome } from './cached-rows.ts';
 import type { SharedOutcome } from './careful-cache.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
@@ -15,7 +14,7 @@ import type {
   PredictionRecord,
   PredictionVariant,
 } from './prediction-record.ts';
-import type { Signature } from './signature.ts';
+import { type AnsweredInstances, recordLines, recordsOf } from './prediction-records.ts';
 
 /** A version gave something that is no prediction: a fault of the model, not of its caller. */
 export class PredictionFaultError extends Error {
@@ -57,6 +56,8 @@ export interface Prediction extends ModelOutput {
   readonly kept: Promise<void>;
   /** One per row, for the prediction log: made when they are first asked for. */
   records(): readonly PredictionRecord[];
+  /** The same as lines of JSON, written without the records. @param sampleRate the share of the requests that is kept */
+  lines(sampleRate?: number): readonly string[];
 }
 
 /** A raw number may be finite and yet too large for the model's 32 bits. */
@@ -93,22 +94,6 @@ export function checkPredictions(
   }
 }
 
-/** What the log leaves out: sensitive columns, and the features that are computed from them. */
-function loggedNames(signature: Signature, spec: FeatureSpec) {
-  const columns = [...signature.inputs, ...signature.passthrough];
-  const sensitive = new Set(columns.filter((column) => column.sensitive).map(({ name }) => name));
-  const inputs = columns.map(({ name }) => name).filter((name) => !sensitive.has(name));
-  const features = spec.features.flatMap(({ name, column }, index) =>
-    sensitive.has(column) ? [] : [{ name, index }],
-  );
-  const entityKey = signature.entityKey;
-  return {
-    inputs,
-    features,
-    entityKey: entityKey !== undefined && !sensitive.has(entityKey) ? entityKey : undefined,
-  };
-}
-
 async function run(
   version: LoadedVersion,
   input: ModelInput,
@@ -141,45 +126,6 @@ async function answersThrough(
   return { predictions, cache: outcomes, sharedCache: shared, kept };
 }
 
-/** What a record is made of beside the prediction. */
-interface Logged {
-  readonly instances: Instances;
-  readonly features: Float32Array;
-  readonly at: number;
-}
-
-function recordsOf(prediction: Omit<Prediction, 'records'>, logged: Logged): PredictionRecord[] {
-  const { version, predictions, details, cache, ids, requestId, purpose } = prediction;
-  const { variant, latencyMs } = prediction;
-  const { instances, features, at } = logged;
-  const names = loggedNames(version.signature, version.spec);
-  const width = version.spec.features.length;
-  const predictedAt = new Date(at).toISOString();
-  const { columns } = instances;
-  const value = (column: string, row: number): RawValue => columns[column]?.[row] ?? null;
-  return ids.map((predictionId, row) => ({
-    predictionId,
-    requestId,
-    model: version.model,
-    version: version.version,
-    ...(variant && { variant }),
-    predictedAt,
-    entityKey: names.entityKey === undefined ? null : value(names.entityKey, row),
-    inputs: Object.fromEntries(names.inputs.map((name) => [name, value(name, row)])),
-    features: Object.fromEntries(
-      names.features.map(({ name, index }) => {
-        const feature = features[row * width + index] ?? Number.NaN;
-        return [name, Number.isNaN(feature) ? null : feature];
-      }),
-    ),
-    prediction: predictions[row] ?? Number.NaN,
-    ...(details?.[row] && { details: details[row] }),
-    ...(cache?.[row] === undefined ? {} : { cache: cache[row] }),
-    ...(purpose && { purpose }),
-    latencyMs,
-  }));
-}
-
 /** A model without a cache says nothing of one. */
 type MaybeCached = ModelOutput & Partial<Answers>;
 
@@ -199,7 +145,7 @@ class AnsweredRows implements Prediction {
   readonly variant: RowsRequest['variant'];
   readonly cache: Prediction['cache'];
   readonly sharedCache: Prediction['sharedCache'];
-  readonly #logged: Logged;
+  readonly #logged: AnsweredInstances;
   #records: readonly PredictionRecord[] | undefined;
 
   constructor(
@@ -208,7 +154,7 @@ class AnsweredRows implements Prediction {
     answered: {
       readonly startedAt: number;
       readonly answers: MaybeCached;
-      readonly logged: Logged;
+      readonly logged: AnsweredInstances;
     },
   ) {
     const { answers, logged, startedAt } = answered;
@@ -225,6 +171,10 @@ class AnsweredRows implements Prediction {
     this.receivedAt = request.receivedAt ?? startedAt;
     this.latencyMs = Math.round((performance.now() - startedAt) * 1000) / 1000;
     this.#logged = logged;
+  }
+
+  lines(sampleRate?: number): readonly string[] {
+    return recordLines(this, this.#logged, sampleRate);
   }
 
   records(): readonly PredictionRecord[] {

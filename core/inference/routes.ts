@@ -56,8 +56,7 @@ function decoded(path: string): string {
   }
 }
 
-/** Where a path leads; undefined where to nothing. */
-export function routeOf(path: string): Route | undefined {
+function parsed(path: string): Route | undefined {
   const plain = decoded(path);
   const known = server[plain];
   if (known) return known;
@@ -65,4 +64,18 @@ export function routeOf(path: string): Route | undefined {
   if (empty !== '' || models !== 'models' || !rest[0]) return undefined;
   if (protocol === 'v2') return v2Route(rest);
   return protocol === 'v1' ? v1Route(rest) : undefined;
+}
+
+const mostRemembered = 1_000;
+const remembered = new Map<string, Route>();
+
+/** Where a path leads; undefined where to nothing. A server is asked for few paths, and often. */
+export function routeOf(path: string): Route | undefined {
+  const known = remembered.get(path);
+  if (known) return known;
+  const route = parsed(path);
+  if (!route) return undefined;
+  if (remembered.size >= mostRemembered) remembered.clear();
+  remembered.set(path, route);
+  return route;
 }

@@ -3,9 +3,14 @@
 // node test/bench/request-path.ts [--seconds 0.5] [--only 'V2 binary'] [--rows 1,64]
 import { parseArgs } from 'node:util';
 import type { FeatureSpec } from '../../core/features/feature-spec.ts';
-import { type EndpointRequest, inferenceEndpoint } from '../../core/inference/endpoint.ts';
+import {
+  type EndpointRequest,
+  inferenceEndpoint,
+  type ServedModel,
+} from '../../core/inference/endpoint.ts';
 import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
+import type { Prediction } from '../../core/inference/predict.ts';
 import type { Signature } from '../../core/inference/signature.ts';
 
 const { values } = parseArgs({
@@ -49,18 +54,22 @@ const version: LoadedVersion = {
   },
 };
 
-const endpoint = inferenceEndpoint(
-  new Map([
-    [
-      model,
-      {
-        name: model,
-        versions: { use: (call) => call(version, 'live') },
-        answered: () => undefined,
-      },
-    ],
-  ]),
-);
+/** What is done with an answered request. */
+let answered: (prediction: Prediction) => void = () => undefined;
+const served: ServedModel = {
+  name: model,
+  versions: { use: (call) => call(version, 'live') },
+  answered: (prediction) => answered(prediction),
+};
+const endpoint = inferenceEndpoint(new Map([[model, served]]));
+
+/** As bytes: so Firehose would get them. */
+const asLines = (prediction: Prediction): void => {
+  for (const line of prediction.lines()) Buffer.from(line);
+};
+const asRecords = (prediction: Prediction): void => {
+  for (const record of prediction.records()) Buffer.from(JSON.stringify(record));
+};
 
 function random(seed: number): () => number {
   let state = seed;
@@ -136,13 +145,21 @@ function least(rows: number): () => Promise<unknown> {
 }
 
 const cases = (rows: number): Record<string, () => Promise<unknown>> => {
-  const through = (asked: EndpointRequest) => async () => {
-    const { status, body } = await endpoint(asked);
-    if (status !== 200) throw new Error(Buffer.from(body).toString());
-  };
+  const through =
+    (asked: EndpointRequest, log: typeof answered = () => undefined) =>
+    async () => {
+      answered = log;
+      const { status, body } = await endpoint(asked);
+      if (status !== 200) throw new Error(Buffer.from(body).toString());
+    };
   return {
     'least (no check, no id)': least(rows),
     'V2 JSON, one tensor': through(request(infer, jsonMatrix(rows))),
+    'V2 JSON, one tensor, and its log lines': through(request(infer, jsonMatrix(rows)), asLines),
+    'V2 JSON, one tensor, and its records as JSON': through(
+      request(infer, jsonMatrix(rows)),
+      asRecords,
+    ),
     'V2 binary, one tensor': through(binary(rows)),
     'V2 JSON, a tensor a column': through(columns(rows)),
     'V1 instances': through(instances(rows)),

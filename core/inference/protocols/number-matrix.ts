@@ -134,31 +134,37 @@ function copiedFeatures(
 export class MatrixInstances implements Instances {
   readonly rows: number;
   readonly features: Float32Array | undefined;
+  readonly matrix: NumberMatrix;
+  readonly beside: RawColumns | undefined;
   readonly place: (row: number, column: string) => string;
   readonly #names: readonly string[];
-  readonly #matrix: NumberMatrix;
-  readonly #others: () => RawColumns;
+  readonly #completed: (columns: RawColumns, rows: number) => RawColumns;
   #columns: RawColumns | undefined;
 
   constructor(
     columns: MatrixColumns,
     matrix: NumberMatrix,
     more: {
-      /** The columns beside the matrix. */
-      readonly others: () => RawColumns;
+      readonly beside: RawColumns | undefined;
+      /** Adds the columns that may come along and did not. */
+      readonly completed: (columns: RawColumns, rows: number) => RawColumns;
       readonly place: (row: number, column: string) => string;
     },
   ) {
     this.rows = matrix.length / columns.names.length;
     this.features = copiedFeatures(columns, matrix);
+    this.matrix = matrix;
+    this.beside = more.beside;
     this.place = more.place;
     this.#names = columns.names;
-    this.#matrix = matrix;
-    this.#others = more.others;
+    this.#completed = more.completed;
   }
 
   get columns(): RawColumns {
-    this.#columns ??= { ...this.#others(), ...columnsOf(this.#names, this.#matrix) };
+    this.#columns ??= this.#completed(
+      { ...this.beside, ...columnsOf(this.#names, this.matrix) },
+      this.rows,
+    );
     return this.#columns;
   }
 }

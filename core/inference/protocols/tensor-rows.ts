@@ -1,5 +1,5 @@
 // From the tensors of a request to rows: a tensor per raw column, or one of all columns where they are numbers.
-import type { RawValue } from '../../features/raw-values.ts';
+import type { RawColumns, RawValue } from '../../features/raw-values.ts';
 import { type ValueCheck, valueCheck } from '../check-value.ts';
 import { InvalidRequestError } from '../invalid-request-error.ts';
 import type { LoadedVersion } from '../loaded-version.ts';
@@ -10,7 +10,6 @@ import {
   MatrixInstances,
   matrixColumns,
   matrixProblems,
-  type NumberMatrix,
 } from './number-matrix.ts';
 import { type Tensor, tensorCalled } from './tensor.ts';
 import { columnDatatypes, columnValues, matrixValues } from './tensor-values.ts';
@@ -29,6 +28,7 @@ interface Whole {
   readonly columns: MatrixColumns;
   readonly beside: ReadonlyMap<string, Field>;
   readonly place: (row: number, column: string) => string;
+  readonly completed: (columns: RawColumns, rows: number) => RawColumns;
 }
 
 /** What a version takes; whole where all of its inputs are numbers. */
@@ -45,9 +45,11 @@ function wholeOf(
   const columns = fields.has(matrixName) ? undefined : matrixColumns(signature, spec);
   if (!columns) return undefined;
   const { names } = columns;
+  const beside = new Map([...fields].filter(([name]) => !names.includes(name)));
   return {
     columns,
-    beside: new Map([...fields].filter(([name]) => !names.includes(name))),
+    beside,
+    completed: (sent, rows) => completed(sent, beside, rows),
     place: (row, column) =>
       `${tensorCalled(matrixName)}[${row}, ${names.indexOf(column)}] (${column})`,
   };
@@ -142,7 +144,7 @@ function commonRows(tensors: readonly Tensor[], whole: Whole | undefined): numbe
 
 const columnPlace = (row: number, column: string): string => `${tensorCalled(column)}[${row}]`;
 
-type Columns = Record<string, RawValue[]>;
+type Columns = Record<string, readonly RawValue[]>;
 
 /** The columns that were sent; what is wrong with them is added to the problems. */
 function sentColumns(
@@ -159,23 +161,21 @@ function sentColumns(
 }
 
 /** With those that were not sent, and may be missing. */
-function completed(columns: Columns, fields: Known['fields'], rows: number): Columns {
-  for (const name of fields.keys()) columns[name] ??= new Array<null>(rows).fill(null);
-  return columns;
+function completed(columns: RawColumns, fields: Known['fields'], rows: number): RawColumns {
+  const all: Columns = Object.assign(Object.create(null), columns);
+  for (const name of fields.keys()) all[name] ??= new Array<null>(rows).fill(null);
+  return all;
 }
 
-function matrixRows(tensors: readonly Tensor[], whole: Whole, rows: number): Instances {
-  const { columns, beside, place } = whole;
+function matrixRows(tensors: readonly Tensor[], whole: Whole): Instances {
+  const { columns, beside: others, place } = whole;
   const tensor = tensors.find(({ name }) => name === matrixName) as Tensor;
   const problems: string[] = [];
-  const matrix: NumberMatrix = matrixValues(tensor, columns);
-  const others = tensors.length > 1 ? sentColumns(tensors, beside, problems) : undefined;
+  const matrix = matrixValues(tensor, columns);
+  const beside = tensors.length > 1 ? sentColumns(tensors, others, problems) : undefined;
   const found = matrixProblems(columns, matrix, place, maximumProblems);
   if (problems.length + found.length > 0) throw new InvalidRequestError([...problems, ...found]);
-  return new MatrixInstances(columns, matrix, {
-    others: () => completed(others ?? Object.create(null), beside, rows),
-    place,
-  });
+  return new MatrixInstances(columns, matrix, { beside, completed: whole.completed, place });
 }
 
 /**
@@ -188,7 +188,7 @@ export function tensorRows(version: LoadedVersion, tensors: readonly Tensor[]): 
   const isMatrixAlone = whole !== undefined && tensors.length === 1;
   if (!isMatrixAlone) checkNames(tensors, all, whole);
   const rows = commonRows(tensors, whole);
-  if (whole) return matrixRows(tensors, whole, rows);
+  if (whole) return matrixRows(tensors, whole);
   const problems: string[] = [];
   const columns = sentColumns(tensors, all.fields, problems);
   if (problems.length > 0) throw new InvalidRequestError(problems);
