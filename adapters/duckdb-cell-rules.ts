@@ -14,7 +14,8 @@ import {
   valueColumn,
 } from './duckdb-typed-tables.ts';
 
-function broken(rule: CellRule, column: Column | undefined): string {
+/** SQL of the condition that a row of a typed table breaks the rule. */
+export function broken(rule: CellRule, column: Column | undefined): string {
   const value = valueColumn(rule.column);
   switch (rule.rule) {
     case 'not_null':

@@ -80,18 +80,30 @@ export class DuckdbDatabase {
 
   /** The rows of a result of any size, about 2,000 at a time, in its order. */
   async *chunks(sql: string): AsyncGenerator<Chunk> {
+    for await (const chunk of this.dataChunks(sql)) {
+      yield { rows: chunk.rowCount, columns: chunk.getColumns() };
+    }
+  }
+
+  /** The same as DuckDB has them. The next ones are read while these are used. */
+  async *dataChunks(sql: string): AsyncGenerator<DuckDBDataChunk> {
     // A connection of its own, because the next statement on a connection ends the result before.
     const connection = await this.#instance.connect();
+    let next: Promise<DuckDBDataChunk | null> | undefined;
     try {
       const result = await connection.stream(sql);
+      next = result.fetchChunk();
       for (;;) {
-        const chunk = await result.fetchChunk();
+        const chunk = await next;
         if (!chunk || chunk.rowCount === 0) return;
-        yield { rows: chunk.rowCount, columns: chunk.getColumns() };
+        next = result.fetchChunk();
+        yield chunk;
       }
     } catch (error) {
       throw translate(error);
     } finally {
+      // Who stops in the middle leaves one that is being read.
+      await next?.catch(() => undefined);
       connection.closeSync();
     }
   }
@@ -99,12 +111,17 @@ export class DuckdbDatabase {
   /** Appends rows, at most 2,048 at a time, to a table whose columns have the types given. */
   async appender(table: string, types: readonly DuckDBType[]) {
     const appender = await this.#connection.createAppender(table);
+    const append = (rows: number, fill: (chunk: DuckDBDataChunk) => void): void => {
+      const chunk = DuckDBDataChunk.create(types, rows);
+      fill(chunk);
+      appender.appendDataChunk(chunk);
+    };
     return {
       append(columns: readonly (readonly DuckDBValue[])[], rows: number): void {
-        const chunk = DuckDBDataChunk.create(types, rows);
-        chunk.setColumns(columns);
-        appender.appendDataChunk(chunk);
+        append(rows, (chunk) => chunk.setColumns(columns));
       },
+      /** The same for who fills DuckDB's own vectors. */
+      appendFilled: append,
       close(): void {
         appender.flushSync();
         appender.closeSync();

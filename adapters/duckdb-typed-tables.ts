@@ -81,7 +81,7 @@ function unknownColumn(name: string, count: number): Finding {
 }
 
 /** SQL of a column in the two selects that make a table: the inner one reads, the outer one judges. */
-function columnSql(
+export function columnSql(
   name: string,
   column: Column,
   raw: RawTable,
@@ -108,24 +108,27 @@ function columnSql(
   };
 }
 
-function tableSql(table: string, raw: RawTable, columns: Columns): string {
+/** SQL of a file's rows, by number and whether each is a row at all, with its columns read and judged. */
+export function judgedRows(
+  raw: RawTable,
+  columns: Columns,
+  number = raw.isBroken ? 'line_number' : 'row_number() OVER ()',
+): string {
   const parts = Object.entries(columns).map(([name, column]) => columnSql(name, column, raw));
-  const number = raw.isBroken ? 'line_number' : 'row_number() OVER ()';
   const isRow = raw.isBroken ? `NOT (${raw.isBroken})` : 'true';
   const read = [`${number} AS n`, `${isRow} AS is_row`, ...parts.flatMap((part) => part.read)];
-  const judged = ['n', ...parts.flatMap((part) => part.judged)];
-  return `CREATE TABLE ${table} AS SELECT ${judged.join(', ')}
-    FROM (SELECT ${read.join(', ')} FROM ${raw.relation})`;
+  const judged = ['n', 'is_row', ...parts.flatMap((part) => part.judged)];
+  return `SELECT ${judged.join(', ')} FROM (SELECT ${read.join(', ')} FROM ${raw.relation})`;
 }
 
-interface Rejected {
+export interface Rejected {
   readonly line: number;
   readonly text: string | null;
   readonly why: string;
 }
 
 /** Rows that a CSV reader left out because of their form, by line; the header is line 1. */
-async function takeRejected(database: DuckdbDatabase): Promise<Rejected[]> {
+export async function takeRejected(database: DuckdbDatabase): Promise<Rejected[]> {
   const [found] = await database.rows(
     "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'rejected'",
   );
@@ -218,7 +221,7 @@ export async function loadTypedTable(
   const sensitive = Object.values(columns).some((column) => column.sensitive);
   const asked = Object.keys(columns).length > 0;
   try {
-    await database.run(tableSql(name, raw, columns));
+    await database.run(`CREATE TABLE ${name} AS ${judgedRows(raw, columns)}`);
     const rejected = await takeRejected(database);
     const [counted] = await database.rows(`SELECT count(*) FROM ${name}`);
     return {

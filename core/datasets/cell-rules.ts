@@ -23,7 +23,8 @@ const formOf: Record<ColumnType, string> = {
 const shownValues = (values: readonly (string | number)[]): string =>
   values.slice(0, 10).join(', ') + (values.length > 10 ? ', …' : '');
 
-function rulesOfColumn(name: string, column: Column): CellRule[] {
+/** Everything that a column demands of its values. */
+export function rulesOfColumn(name: string, column: Column): CellRule[] {
   const rules: CellRule[] = [];
   const add = (rule: CellRule): void => void rules.push(rule);
   const mend = 'correct the rows and drop the file again, or change the rule in model.ts';

@@ -44,6 +44,13 @@ function checkRules(column: Column, value: RawValue): string | undefined {
   return undefined;
 }
 
+const told = (problem: string, column: Column, shown: string): string =>
+  `${problem} (received ${column.sensitive ? 'a value that is not shown' : shown})`;
+
+/** What is wrong with a value that is not of the column's type, as a file shows it. */
+export const mistypedProblem = (column: Column, shown: string): string =>
+  told(`${checkType[column.type](undefined)}`, column, shownValue(shown));
+
 /** The check of one column's values; the value received is told unless the column is sensitive. */
 export function valueCheck(column: Column): ValueCheck {
   return (value) => {
@@ -53,6 +60,6 @@ export function valueCheck(column: Column): ValueCheck {
         ? `must not be null; ${checkType[column.type](value)}`
         : (checkType[column.type](value) ?? checkRules(column, value as RawValue));
     if (problem === undefined) return undefined;
-    return `${problem} (received ${column.sensitive ? 'a value that is not shown' : shownValue(value)})`;
+    return told(problem, column, shownValue(value));
   };
 }
