@@ -46,18 +46,19 @@ function columnProblems(raw: RawTable, columns: Columns): string[] {
   );
   return [
     ...missing.map(
-      (name) => `the file has no column ${name} but ${listed(raw.header)}; add it (the model needs it)`,
+      (name) =>
+        `the file has no column ${name} but ${listed(raw.header)}; add it (the model needs it)`,
     ),
     ...alike.map((name) => `the file has the column ${name} more than once; rename the others`),
     ...taken.map((name) => `the column ${name} has the name of a column of the results; rename it`),
   ];
 }
 
-/** Whatever a text file has beside the model's columns comes along as it is written. */
-function withOthers(raw: RawTable, columns: Columns): Columns {
-  const others = raw.header.filter((name) => !(name in columns));
+/** A text file's columns in its own order: what the model does not know comes along as it is written. */
+function columnsOf(raw: RawTable, columns: Columns): Columns {
+  if (raw.columnsAreOptional) return columns;
   const text: Column = { type: 'string', nullable: true, sensitive: false };
-  return { ...columns, ...Object.fromEntries(others.map((name) => [name, text])) };
+  return Object.fromEntries(raw.header.map((name) => [name, columns[name] ?? text]));
 }
 
 /** The rows that the CSV reader left out take their places among the others again. */
@@ -91,7 +92,7 @@ async function typeText(
   await database.run(
     `CREATE TABLE judged AS SELECT * EXCLUDE (is_row),
        CASE WHEN NOT is_row THEN 'the line is not one JSON object; correct its form' END AS form
-     FROM (${judgedRows(raw, withOthers(raw, columns))})`,
+     FROM (${judgedRows(raw, columnsOf(raw, columns))})`,
   );
   const rejected = await takeRejected(database);
   if (rejected.length > 0) await restoreRejected(database, rejected);

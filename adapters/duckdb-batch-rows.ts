@@ -2,17 +2,17 @@ import { join } from 'node:path';
 import { BIGINT, type DuckDBDataChunk, FLOAT, VARCHAR } from '@duckdb/node-api';
 import { rulesOfColumn } from '../core/datasets/cell-rules.ts';
 import type { FeatureSpec } from '../core/features/feature-spec.ts';
-import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
+import type { RawValue } from '../core/features/raw-values.ts';
 import type { RowErrors, ShardRange } from '../core/inference/batch-documents.ts';
 import { mistypedProblem, valueCheck } from '../core/inference/check-value.ts';
 import type { ModelInput } from '../core/inference/loaded-version.ts';
-import { modelInput } from '../core/inference/model-input.ts';
 import type { PredictionDetails } from '../core/inference/prediction-record.ts';
 import type { Signature } from '../core/inference/signature.ts';
 import type { Column } from '../core/model/data-section.ts';
 import { batchColumns, carriedColumns } from './duckdb-batch-file.ts';
 import { broken } from './duckdb-cell-rules.ts';
 import { caseUnmarked, type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';
+import { rowReader } from './duckdb-feature-reader.ts';
 import { readRawFile } from './duckdb-raw-files.ts';
 import {
   type Columns,
@@ -25,7 +25,6 @@ import {
   valueColumn,
 } from './duckdb-typed-tables.ts';
 import { bigIntegers, fill } from './duckdb-vectors.ts';
-import { rowReader } from './duckdb-feature-reader.ts';
 
 /** The file that a shard's rows are in, in the database's folder. */
 export interface ShardFile {
@@ -48,7 +47,9 @@ async function createView(
     const raw = await readRawFile(database, { path, name: 'rows.parquet' }, Object.keys(columns));
     if ('unreadable' in raw) throw new Error(raw.unreadable.message);
     const rows = judgedRows({ ...raw, relation }, columns, 'file_row_number + 1');
-    await database.run(`CREATE VIEW shard AS SELECT *, CAST(NULL AS VARCHAR) AS form FROM (${rows})`);
+    await database.run(
+      `CREATE VIEW shard AS SELECT *, CAST(NULL AS VARCHAR) AS form FROM (${rows})`,
+    );
     const carried = carriedColumns(raw.header).map((name) => `r.${name}`);
     return `SELECT ${[...carried, 'r.file_row_number + 1 AS "__n"'].join(', ')} FROM ${relation} AS r`;
   }
@@ -127,19 +128,18 @@ export async function batchShard(
     /** The rows that nothing is wrong with, about 2,000 at a time. */
     async *rows(): AsyncGenerator<ScoringRows> {
       const reader = await rowReader(database, spec, columns);
-      const select = ['n', ...reader.select].join(', ');
-      const sql = `SELECT ${select} FROM shard WHERE NOT (${isBad})`;
+      const sql = `SELECT ${['n', ...reader.select].join(', ')} FROM shard WHERE NOT (${isBad})`;
       for await (const chunk of database.dataChunks(sql)) {
-        const rows = chunk.rowCount;
-        const input = modelInput(spec, { rows, columns: reader.columns(chunk) });
-        yield { numbers: bigIntegers(chunk, 0), input, chunk };
+        yield { numbers: bigIntegers(chunk, 0), input: reader.input(chunk), chunk };
       }
     },
 
     /** The others, with what is wrong with them as the endpoint tells it. */
     async *errors(): AsyncGenerator<RowErrors> {
       const names = Object.keys(columns);
-      const of = names.flatMap((name) => [valueColumn, problemColumn, shownColumn].map((f) => f(name)));
+      const of = names.flatMap((name) =>
+        [valueColumn, problemColumn, shownColumn].map((f) => f(name)),
+      );
       const sql = `SELECT ${['n', 'form', ...of].join(', ')} FROM shard WHERE ${isBad} ORDER BY n`;
       for await (const chunk of database.chunks(sql)) {
         const [numbers = [], forms = [], ...values] = chunk.columns as readonly RawValue[][];
@@ -187,4 +187,3 @@ export async function batchShard(
   };
 }
 export type BatchShard = Awaited<ReturnType<typeof batchShard>>;
-export type { RawColumns };

@@ -1,6 +1,8 @@
 import type { DuckDBDataChunk } from '@duckdb/node-api';
+import { computeFeatures } from '../core/features/compute-features.ts';
 import { type FeatureSpec, inputColumns } from '../core/features/feature-spec.ts';
-import type { ColumnValues, ManyRows, RawValue } from '../core/features/raw-values.ts';
+import type { ColumnValues, RawColumns, RawValue } from '../core/features/raw-values.ts';
+import type { ModelInput } from '../core/inference/loaded-version.ts';
 import { type DuckdbDatabase, sqlText } from './duckdb-database.ts';
 import { type Columns, valueColumn } from './duckdb-typed-tables.ts';
 import { doubles, unsigned } from './duckdb-vectors.ts';
@@ -80,8 +82,15 @@ export async function rowReader(database: DuckdbDatabase, spec: FeatureSpec, col
   }
   return {
     select: readers.map(({ sql }, i) => `${sql} AS i${i}`),
-    /** After the chunk's first column they come in the order selected. */
-    columns: (chunk: DuckDBDataChunk): ManyRows =>
-      Object.fromEntries(names.map((name, i) => [name, readers[i]?.read(chunk, i + 1) ?? []])),
+    /** Of rows whose columns come after the chunk's first one, in the order selected. */
+    input(chunk: DuckDBDataChunk): ModelInput {
+      const rows = chunk.rowCount;
+      const read = names.map((name, i) => [name, readers[i]?.read(chunk, i + 1) ?? []] as const);
+      if (spec.input === 'columns') {
+        return { kind: 'columns', rows, columns: Object.fromEntries(read) as RawColumns };
+      }
+      const columns = Object.fromEntries(read);
+      return { kind: 'features', rows, features: computeFeatures(spec, { rows, columns }) };
+    },
   };
 }
