@@ -31,6 +31,8 @@ export interface DeployedModel {
   readonly requestRunFunction: string;
   /** Only of a model that a function answers. */
   readonly predictFunction: string | undefined;
+  /** Undefined of a deployment from before there were batches. */
+  readonly batchStateMachineArn: string | undefined;
   /** Which versions the environment takes, by their lineage. */
   readonly lineage: LineagePolicy;
   /** Only of a model that containers answer. */
@@ -140,6 +142,7 @@ export async function openDeployment(target: Target) {
         stateMachineArn: parameter(`models/${name}/state-machine-arn`),
         requestRunFunction: parameter(`models/${name}/request-run-function`),
         predictFunction: parameters.get(`models/${name}/predict-function`),
+        batchStateMachineArn: parameters.get(`models/${name}/batch-state-machine-arn`),
         // Of a deployment from before there were imports.
         lineage: LineagePolicy.parse(parameters.get(`models/${name}/lineage`) ?? 'any'),
         deployCandidateFunction: parameters.get(`models/${name}/deploy-candidate-function`),

@@ -4,7 +4,15 @@ import type { S3Objects } from '../adapters/s3-objects.ts';
 import { usageError } from './command-error.ts';
 import { seconds, type Terminal, withProgress } from './terminal.ts';
 
-const formats = ['.csv', '.csv.gz', '.jsonl', '.jsonl.gz', '.ndjson', '.ndjson.gz', '.parquet'];
+export const formats = [
+  '.csv',
+  '.csv.gz',
+  '.jsonl',
+  '.jsonl.gz',
+  '.ndjson',
+  '.ndjson.gz',
+  '.parquet',
+];
 
 /** @throws CommandError naming every file that is missing or of another format, and equal names. */
 export function checkFiles(files: readonly string[]): void {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CommandError, describeError, exitCodes } from './command-error.ts';
 import { approveCommand } from './commands/approve.ts';
+import { batchCommand } from './commands/batch.ts';
 import { compareCommand } from './commands/compare.ts';
 import { demoCommand } from './commands/demo.ts';
 import { deployCommand } from './commands/deploy.ts';
@@ -80,6 +81,7 @@ export function program(): Command {
     rollbackCommand,
     retireCommand,
     predictCommand,
+    batchCommand,
     parityCommand,
     lineageCommand,
     compareCommand,

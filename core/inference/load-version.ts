@@ -32,8 +32,9 @@ export interface VersionParts extends Pick<VersionSource, 'createSession'> {
   read(name: Artifact): Promise<Uint8Array>;
 }
 
-async function readVerified(
-  source: VersionSource,
+/** @throws CorruptVersionError where the artifact is not what was registered. */
+export async function readVerified(
+  source: Pick<VersionSource, 'read'>,
   record: ModelVersion,
   name: Artifact,
 ): Promise<Uint8Array> {

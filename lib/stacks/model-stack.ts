@@ -9,6 +9,7 @@ import type { LineagePolicy } from '../../core/registry/declared-lineage.ts';
 import { DatasetSteps } from '../datasets/dataset-steps.ts';
 import { DeliverySteps } from '../delivery/delivery-steps.ts';
 import { FeatureSteps } from '../features/feature-steps.ts';
+import { BatchScoring } from '../inference/batch-scoring.ts';
 import { Endpoint } from '../inference/endpoint.ts';
 import type { CallerAuth, ModelRoutes } from '../inference/inference-api.ts';
 import { ModelEndpoints } from '../inference/model-endpoints.ts';
@@ -150,6 +151,11 @@ export class ModelStack extends Stack {
       },
     });
     const control = new RunControl(this, 'RunControl', training);
+    const batch = new BatchScoring(this, 'Batch', {
+      ...context,
+      // No model has this name: theirs have no underscore.
+      stateMachineName: `${name.stateMachineName}_batch`,
+    });
     const feedback = new Feedback(this, 'Feedback', context);
     new LabelJoining(this, 'Labels', {
       ...context,
@@ -179,6 +185,7 @@ export class ModelStack extends Stack {
     this.monitored = { model: model.name, requestRun: control.requestRun };
     this.publish(props.environment, model.name, {
       'state-machine-arn': pipeline.stateMachine.stateMachineArn,
+      'batch-state-machine-arn': batch.stateMachine.stateMachineArn,
       'request-run-function': control.requestRun.functionName,
       ...(endpoint.predict && { 'predict-function': endpoint.predict.functionName }),
       ...(endpoints && {

@@ -120,6 +120,7 @@ describe('the command line', () => {
   it('has the commands that the platform promises', () => {
     expect(commands.map((command) => command.name()).sort()).toEqual([
       'approve',
+      'batch',
       'compare',
       'demo',
       'deploy',

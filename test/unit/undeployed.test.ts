@@ -81,7 +81,12 @@ describe('a command that starts a run', () => {
     const notes: string[] = [];
     const model = () => ({
       name,
-      ...{ stateMachineArn: '', requestRunFunction: '', predictFunction: '' },
+      ...{
+        stateMachineArn: '',
+        requestRunFunction: '',
+        predictFunction: '',
+        batchStateMachineArn: undefined,
+      },
       ...{ lineage: 'any' as const, deployCandidateFunction: undefined, sources },
     });
     const terminal = { note: (text: string) => notes.push(text) };
