@@ -64,7 +64,7 @@ export class BatchScoring extends Construct {
           retention: props.logRetention,
           removalPolicy: RemovalPolicy.DESTROY,
         }),
-        level: LogLevel.ERROR,
+        level: LogLevel.ALL,
         includeExecutionData: true,
       },
     });

@@ -242,3 +242,39 @@ describe('the function that measures a candidate', () => {
     expect(configurationOf('MeasureCandidate')).toEqual(serving);
   });
 });
+
+describe('what scores whole files', () => {
+  const { flightDelay } = synthesise('prod');
+
+  it('may write nowhere where a drop starts it: it never starts itself', () => {
+    const policies = Object.entries(flightDelay.findResources('AWS::IAM::Policy')).filter(([id]) =>
+      id.startsWith('Batch'),
+    );
+    const written = policies.flatMap(([, { Properties }]) =>
+      Properties.PolicyDocument.Statement.filter(({ Action }: { Action: string | string[] }) =>
+        [Action].flat().includes('s3:PutObject'),
+      ).flatMap(({ Resource }: { Resource: unknown }) => JSON.stringify([Resource].flat())),
+    );
+    expect(written.length).toBeGreaterThanOrEqual(3);
+    for (const resource of written) {
+      expect(resource).toContain('/batch-predictions/flight-delay/*');
+      expect(resource).not.toContain('/batch/');
+    }
+    const [drop] = Object.entries(flightDelay.findResources('AWS::Events::Rule')).filter(([id]) =>
+      id.startsWith('BatchDrop'),
+    );
+    expect(drop?.[1]['Properties'].EventPattern.detail.object.key).toEqual([
+      { prefix: 'batch/flight-delay/' },
+    ]);
+  });
+
+  it('leaves what could not be started or told in the dead-letter queue', () => {
+    const rules = Object.entries(flightDelay.findResources('AWS::Events::Rule')).filter(([id]) =>
+      id.startsWith('Batch'),
+    );
+    expect(rules).toHaveLength(2);
+    for (const [, { Properties }] of rules) {
+      expect(Properties.Targets[0].DeadLetterConfig).toBeDefined();
+    }
+  });
+});

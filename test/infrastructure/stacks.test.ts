@@ -99,6 +99,8 @@ describe('an environment', () => {
       expect.stringContaining('ValidateSnapshot'),
       expect.stringContaining('BuildFeatures'),
       expect.stringContaining('EvaluateCandidate'),
+      expect.stringContaining('PlanBatch'),
+      expect.stringContaining('ScoreShard'),
       expect.stringContaining('JoinLabels'),
     ]);
   });
