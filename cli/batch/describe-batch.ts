@@ -1,6 +1,15 @@
-import type { BatchPlan } from '../../core/inference/batch-documents.ts';
+import type { BatchManifest, BatchPlan } from '../../core/inference/batch-documents.ts';
 import { styled } from '../terminal.ts';
-import type { EndedBatch } from './run-batch.ts';
+
+/** What became of a file. */
+export type EndedBatch =
+  | { readonly outcome: 'refused'; readonly key: string; readonly reasons: readonly string[] }
+  | {
+      readonly outcome: 'done';
+      readonly key: string;
+      readonly prefix: string;
+      readonly manifest: BatchManifest;
+    };
 
 export const counted = (value: number): string => Math.round(value).toLocaleString('en-US');
 

@@ -13,7 +13,7 @@ import { parseDocument } from '../../core/parse-document.ts';
 import { CommandError } from '../command-error.ts';
 import { readExecution } from '../execution-history.ts';
 import type { Terminal } from '../terminal.ts';
-import { batchProgress } from './describe-batch.ts';
+import { batchProgress, type EndedBatch } from './describe-batch.ts';
 
 export interface BatchRequest {
   readonly key: string;
@@ -89,15 +89,6 @@ const Ended = z.object({
     manifestKey: z.string().optional(),
   }),
 });
-
-export type EndedBatch =
-  | { readonly outcome: 'refused'; readonly key: string; readonly reasons: readonly string[] }
-  | {
-      readonly outcome: 'done';
-      readonly key: string;
-      readonly prefix: string;
-      readonly manifest: BatchManifest;
-    };
 
 async function ended(data: S3Objects, key: string, output: string): Promise<EndedBatch> {
   const { finish } = parseDocument(Ended, JSON.parse(output), "the batch's end");

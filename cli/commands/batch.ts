@@ -9,8 +9,8 @@ import {
 } from '../../core/inference/batch-documents.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { batchKeysOf } from '../batch/batch-files.ts';
-import { counted, describeEnded } from '../batch/describe-batch.ts';
-import { type BatchRequest, type EndedBatch, followBatch, startBatch } from '../batch/run-batch.ts';
+import { counted, describeEnded, type EndedBatch } from '../batch/describe-batch.ts';
+import { type BatchRequest, followBatch, startBatch } from '../batch/run-batch.ts';
 import { type Common, deployedCommand, run, type Situation } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes, usageError } from '../command-error.ts';
 import { versionNumber } from '../operator.ts';
