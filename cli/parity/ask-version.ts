@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createModelSession } from '../../adapters/model-session.ts';
 import { instancesOf } from '../../core/features/holdout-instances.ts';
+import { maximumInstances } from '../../core/inference/instances.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
 import { loadVersion } from '../../core/inference/load-version.ts';
-import { maximumInstances } from '../../core/inference/parse-instances.ts';
 import { purposeHeader } from '../../core/inference/prediction-record.ts';
 import { type PredictReply, predict } from '../../core/inference/protocols/v1.ts';
 import type { SignatureColumn } from '../../core/inference/signature.ts';

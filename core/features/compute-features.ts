@@ -7,8 +7,15 @@ import {
   timestampMicros,
 } from './raw-values.ts';
 
+/** Where a feature's numbers go: from a place on, with so many places from one row to the next. */
+interface Target {
+  readonly numbers: Float32Array;
+  readonly from: number;
+  readonly step: number;
+}
+
 /** One feature of every row: FP32, NaN = missing. */
-type Computation = (values: ColumnValues, rows: number) => Float32Array;
+type Computation = (values: ColumnValues, rows: number, target: Target) => void;
 
 const dayMicros = 86_400_000_000;
 const hourMicros = 3_600_000_000;
@@ -23,19 +30,19 @@ function eachValue(
   toNumber: (value: Exclude<RawValue, null>) => number,
   ofMissing = Number.NaN,
 ): Computation {
-  const compute: Computation = (values, rows) => {
+  const ofValue = (value: RawValue | undefined): number =>
+    noValue(value) ? ofMissing : toNumber(value);
+  return (values, rows, { numbers, from, step }) => {
+    let at = from;
     if (isCoded(values)) {
-      const ofCode = compute(values.values, values.values.length);
-      return Float32Array.from(values.codes, (code) => ofCode[code] ?? ofMissing);
+      const ofCode = Float32Array.from(values.values, ofValue);
+      for (let row = 0; row < rows; row += 1, at += step) {
+        numbers[at] = ofCode[values.codes[row] ?? -1] ?? ofMissing;
+      }
+      return;
     }
-    const numbers = new Float32Array(rows);
-    for (let row = 0; row < rows; row += 1) {
-      const value = values[row];
-      numbers[row] = noValue(value) ? ofMissing : toNumber(value);
-    }
-    return numbers;
+    for (let row = 0; row < rows; row += 1, at += step) numbers[at] = ofValue(values[row]);
   };
-  return compute;
 }
 
 const numberOf = (value: Exclude<RawValue, null>): number =>
@@ -87,6 +94,8 @@ function computationsOf(spec: FeatureSpec): readonly Computation[] {
   return known;
 }
 
+const missing: readonly RawValue[] = [];
+
 /**
  * The model's input of raw rows: one FP32 column per feature, in the order of the spec, NaN = missing.
  * The pipeline and the endpoint both call it, so that equal raw values give equal bits.
@@ -96,24 +105,25 @@ export function computeFeatureColumns(
   columns: ManyRows,
   rows: number,
 ): Float32Array[] {
-  const missing: readonly RawValue[] = [];
-  return computationsOf(spec).map((compute, index) =>
-    compute(columns[spec.features[index]?.column ?? ''] ?? missing, rows),
-  );
+  return computationsOf(spec).map((compute, index) => {
+    const numbers = new Float32Array(rows);
+    const values = columns[spec.features[index]?.column ?? ''] ?? missing;
+    compute(values, rows, { numbers, from: 0, step: 1 });
+    return numbers;
+  });
 }
 
 /** The same row by row: the values of a row's features lie next to each other. */
 export function computeFeatures(
   spec: FeatureSpec,
-  instances: { readonly rows: number; readonly columns: ManyRows },
+  { rows, columns }: { readonly rows: number; readonly columns: ManyRows },
 ): Float32Array {
-  const features = computeFeatureColumns(spec, instances.columns, instances.rows);
-  const width = features.length;
-  const vector = new Float32Array(instances.rows * width);
-  for (const [index, values] of features.entries()) {
-    for (let row = 0; row < instances.rows; row += 1) {
-      vector[row * width + index] = values[row] ?? Number.NaN;
-    }
+  const computations = computationsOf(spec);
+  const step = computations.length;
+  const numbers = new Float32Array(rows * step);
+  for (let from = 0; from < step; from += 1) {
+    const values = columns[spec.features[from]?.column ?? ''] ?? missing;
+    computations[from]?.(values, rows, { numbers, from, step });
   }
-  return vector;
+  return numbers;
 }

@@ -14,10 +14,11 @@ import { type Prediction, predictRows } from './predict.ts';
 import type { PredictionCache } from './prediction-cache.ts';
 import { PredictionPurpose, purposeHeader } from './prediction-record.ts';
 import type { Asked } from './protocols/asked.ts';
+import { askMlflow } from './protocols/mlflow.ts';
 import { askV1 } from './protocols/v1.ts';
 import { askV2 } from './protocols/v2.ts';
 import { modelMetadata } from './protocols/v2-metadata.ts';
-import { type Route, routeOf } from './routes.ts';
+import { isScoring, type Route, routeOf } from './routes.ts';
 
 export type { EndpointReply, EndpointRequest } from './http-messages.ts';
 
@@ -43,6 +44,11 @@ export interface EndpointOptions {
   readonly version?: string;
   /** Whether new requests are still welcome; a server that is about to end says no. */
   readonly accepts?: () => boolean;
+  /**
+   * The routes of MLflow's servers and of SageMaker's containers, which name no model: it is that of the header
+   * x-slipway-model, or this one.
+   */
+  readonly scoring?: { readonly defaultModel: string } | undefined;
   readonly refused?: (refused: RefusedRequest) => void;
   /** Told when `answered` failed. */
   readonly notLogged?: (error: unknown, prediction: Prediction) => void;
@@ -76,6 +82,7 @@ type Ask = (version: LoadedVersion, request: EndpointRequest) => Asked;
 const protocols: Partial<Record<Route['action'], Ask>> = {
   'predict-v1': (version, { body }) => askV1(version, body),
   infer: askV2,
+  invocations: askMlflow,
 };
 
 async function answer(
@@ -182,6 +189,10 @@ function aboutServer(models: Models, { action }: Route, options: EndpointOptions
   if (action === 'server') {
     return jsonReply(200, { name: 'slipway', version: options.version ?? 'unknown', extensions });
   }
+  if (action === 'version') {
+    const headers = { 'Content-Type': 'text/plain' };
+    return { status: 200, headers, body: options.version ?? 'unknown' };
+  }
   if (action === 'live')
     return jsonReply(200, { live: true, ready: options.accepts?.() !== false });
   return serverReadiness(models, options);
@@ -202,12 +213,30 @@ function checkMethod({ method, path }: EndpointRequest, route: Route): void {
   });
 }
 
-/** A model of a path, where it is served here. @throws HttpError */
-function modelOf(models: Models, route: Route, request: EndpointRequest): ServedModel | undefined {
-  if (route.model === undefined) return undefined;
-  const served = models.get(route.model);
-  if (!served) throw nothingAt(request, models);
-  return served;
+const modelHeader = 'x-slipway-model';
+
+/** The model that a request is about, where it is about one. @throws HttpError where that is not served here */
+function modelOf(
+  models: Models,
+  {
+    route,
+    request,
+    scoring,
+  }: Pick<EndpointOptions, 'scoring'> & {
+    readonly route: Route;
+    readonly request: EndpointRequest;
+  },
+): ServedModel | undefined {
+  const isUnnamed = route.action === 'invocations';
+  const name = isUnnamed ? (request.headers[modelHeader] ?? scoring?.defaultModel) : route.model;
+  if (name === undefined) return undefined;
+  const served = models.get(name);
+  if (served) return served;
+  if (!isUnnamed) throw nothingAt(request, models);
+  throw new HttpError(
+    404,
+    `the header ${modelHeader}: the models here are ${[...models.keys()].join(', ')} (received '${name.slice(0, 80)}')`,
+  );
 }
 
 /** Makes the function that answers requests to these models. It never rejects. */
@@ -217,8 +246,8 @@ export function inferenceEndpoint(models: Models, options: EndpointOptions = {})
     found: (served: ServedModel) => void,
   ): Promise<EndpointReply> => {
     const route = routeOf(request.path);
-    if (!route) throw nothingAt(request, models);
-    const served = modelOf(models, route, request);
+    if (!route || (isScoring(route) && !options.scoring)) throw nothingAt(request, models);
+    const served = modelOf(models, { route, request, scoring: options.scoring });
     if (served) found(served);
     checkMethod(request, route);
     if (!served) return aboutServer(models, route, options);

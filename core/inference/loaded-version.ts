@@ -1,6 +1,6 @@
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { RawColumns } from '../features/raw-values.ts';
-import type { Instances } from './parse-instances.ts';
+import type { Instances } from './instances.ts';
 import type { PredictionDetails } from './prediction-record.ts';
 import type { Signature } from './signature.ts';
 

@@ -7,7 +7,10 @@ export type Action =
   | 'ready'
   | 'model'
   | 'model-ready'
-  | 'infer';
+  | 'infer'
+  | 'invocations'
+  | 'ping'
+  | 'version';
 
 export interface Route {
   readonly action: Action;
@@ -17,11 +20,19 @@ export interface Route {
   readonly version?: string | undefined;
 }
 
+/** Whether a path is one of those that MLflow's servers and SageMaker's containers have. */
+export const isScoring = ({ action }: Route): boolean =>
+  action === 'invocations' || action === 'ping' || action === 'version';
+
 const server: Readonly<Record<string, Route>> = {
   '/v2': { action: 'server', method: 'GET' },
   '/v2/': { action: 'server', method: 'GET' },
   '/v2/health/live': { action: 'live', method: 'GET' },
   '/v2/health/ready': { action: 'ready', method: 'GET' },
+  '/invocations': { action: 'invocations', method: 'POST' },
+  '/ping': { action: 'ping', method: 'GET' },
+  '/health': { action: 'ping', method: 'GET' },
+  '/version': { action: 'version', method: 'GET' },
 };
 
 function v1Route([name = '', ...rest]: readonly string[]): Route | undefined {

@@ -347,6 +347,144 @@ describe('binary tensors', () => {
   });
 });
 
+describe('a scoring server', () => {
+  const scoring = endpointOf([served], {
+    version: '1.2.3',
+    scoring: { defaultModel: 'parcel-weight' },
+  });
+  const send = (body: unknown, type?: string, headers = {}) =>
+    askJson(
+      scoring,
+      jsonRequest('/invocations', body, { ...(type && { 'content-type': type }), ...headers }),
+    );
+  const columns = ['items', 'length', 'parcel_id'];
+
+  test.each<[string, unknown, string | undefined]>([
+    [
+      'dataframe_split',
+      {
+        dataframe_split: {
+          index: [0, 1],
+          columns,
+          data: [
+            [2, 100, 'p-1'],
+            [null, 7, 'p, "2"'],
+          ],
+        },
+      },
+      'application/json; charset=utf-8',
+    ],
+    [
+      'dataframe_records',
+      {
+        dataframe_records: [
+          { length: 100, items: 2, parcel_id: 'p-1' },
+          { length: 7, items: null, parcel_id: 'p, "2"' },
+        ],
+        params: {},
+      },
+      undefined,
+    ],
+    [
+      'instances',
+      {
+        instances: [
+          { length: 100, items: 2, parcel_id: 'p-1' },
+          { length: 7, parcel_id: 'p, "2"' },
+        ],
+      },
+      'application/json',
+    ],
+    [
+      'inputs by column',
+      { inputs: { length: [[100], [7]], items: [2, null], parcel_id: ['p-1', 'p, "2"'] } },
+      'application/json',
+    ],
+    ['CSV', 'length,items,parcel_id\r\n100,2,p-1\r\n7,,"p, ""2"""\n', 'text/csv'],
+  ])('takes %s', async (_, body, type) => {
+    const reply = await send(body, type);
+    expect(reply.body.predictions?.[0]).toBeCloseTo(linearPrediction(graph, [100, 2]), 6);
+    expect(reply.body.predictions?.[1]).toBeCloseTo(linearPrediction(graph, [7, Number.NaN]), 6);
+    expect(
+      answers
+        .at(-1)
+        ?.records()
+        .map(({ inputs }) => inputs),
+    ).toEqual([
+      { length: 100, items: 2, parcel_id: 'p-1' },
+      { length: 7, items: null, parcel_id: 'p, "2"' },
+    ]);
+  });
+
+  test.each(['instances', 'inputs'])('takes %s as a matrix', async (name) => {
+    const { body } = await send({
+      [name]: [
+        [100, 2],
+        [7, null],
+      ],
+    });
+    expect(body.predictions[1]).toBeCloseTo(linearPrediction(graph, [7, Number.NaN]), 6);
+  });
+
+  test.each<[unknown, string | undefined, number, RegExp]>([
+    [{}, undefined, 400, /^send exactly one of dataframe_split, .* \(received none\)$/],
+    [{ instances: [], inputs: [] }, undefined, 400, /\(received instances, inputs\)$/],
+    [
+      { dataframe_split: { columns, data: [[1, 2]] } },
+      undefined,
+      400,
+      /^dataframe_split\.data\[0\]: send an array of 3 values/,
+    ],
+    [
+      { dataframe_split: { columns: ['length', 'length'], data: [[1, 2]] } },
+      undefined,
+      400,
+      /names a column twice/,
+    ],
+    [
+      { dataframe_split: { columns: ['length'], data: [[301]] } },
+      undefined,
+      400,
+      /^dataframe_split\.data\[0\]\.length: must be at most 300/,
+    ],
+    [{ inputs: { length: [1], items: [1, 2] } }, undefined, 400, /not equally long/],
+    [
+      { instances: [{ length: 1 }], params: { a: 1 } },
+      undefined,
+      400,
+      /^params: the models here have none/,
+    ],
+    ['{"inputs": {"length": [1], "length": [2]}}', undefined, 400, /names a field twice/],
+    [
+      'length,items\n1,x\n',
+      'text/csv',
+      400,
+      /^rows\[0\]\.items: send an integer .* \(received "x"\)/,
+    ],
+    ['length,items\n1,"2\n', 'text/csv', 400, /^the body is not CSV: line 2 has a quote/],
+    ['length\n', 'text/csv', 400, /send at least one/],
+    ['', 'text/csv', 400, /send at least one/],
+    ['<a/>', 'text/xml', 415, /^the Content-Type 'text\/xml' is not understood/],
+  ])('refuses case %#', async (body, type, status, problem) => {
+    const reply = await send(body, type);
+    expect(reply.body.error).toMatch(problem);
+    expect(reply.status).toBe(status);
+  });
+
+  test('answers for the model of its header, and whether it is there', async () => {
+    const other = await send({}, undefined, { 'x-slipway-model': 'nobody' });
+    expect(other).toMatchObject({
+      status: 404,
+      body: { error: expect.stringMatching(/the models here are parcel-weight/) },
+    });
+    for (const path of ['/ping', '/health']) {
+      expect(await askJson(scoring, jsonRequest(path))).toMatchObject({ status: 200 });
+    }
+    expect((await scoring(jsonRequest('/version'))).body).toBe('1.2.3');
+    expect(await ask('/ping')).toMatchObject({ status: 404 });
+  });
+});
+
 describe('the other routes', () => {
   test.each([
     ['/v2', 200, { name: 'slipway', version: '1.2.3', extensions: ['binary_tensor_data'] }],

@@ -1,5 +1,5 @@
 import type { EndpointReply } from '../http-messages.ts';
-import type { Instances } from '../parse-instances.ts';
+import type { Instances } from '../instances.ts';
 import type { Prediction } from '../predict.ts';
 
 /** What a protocol made of a request: the rows, and how their predictions are written back. */

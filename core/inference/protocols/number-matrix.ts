@@ -2,7 +2,7 @@
 import type { FeatureSpec } from '../../features/feature-spec.ts';
 import type { RawColumns, RawValue } from '../../features/raw-values.ts';
 import { type ValueCheck, valueCheck } from '../check-value.ts';
-import type { Instances } from '../parse-instances.ts';
+import type { Instances } from '../instances.ts';
 import type { Signature } from '../signature.ts';
 
 /** Row-major; NaN = missing. */

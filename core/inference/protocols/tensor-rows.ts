@@ -1,9 +1,9 @@
 // From the tensors of a request to rows: a tensor per raw column, or one of all columns where they are numbers.
 import type { RawColumns, RawValue } from '../../features/raw-values.ts';
 import { type ValueCheck, valueCheck } from '../check-value.ts';
+import { type Instances, maximumInstances, maximumProblems } from '../instances.ts';
 import { InvalidRequestError } from '../invalid-request-error.ts';
 import type { LoadedVersion } from '../loaded-version.ts';
-import { type Instances, maximumInstances, maximumProblems } from '../parse-instances.ts';
 import type { SignatureColumn } from '../signature.ts';
 import {
   type MatrixColumns,

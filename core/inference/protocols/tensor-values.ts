@@ -1,8 +1,8 @@
 // A tensor's elements as raw values of a column, or as the numbers of a matrix.
 import type { RawValue } from '../../features/raw-values.ts';
 import { shownValue, type ValueCheck } from '../check-value.ts';
+import { maximumProblems } from '../instances.ts';
 import { InvalidRequestError } from '../invalid-request-error.ts';
-import { maximumProblems } from '../parse-instances.ts';
 import type { SignatureColumn } from '../signature.ts';
 import type { MatrixColumns, NumberMatrix } from './number-matrix.ts';
 import {

@@ -1,6 +1,6 @@
 // KServe's V1 protocol, with an id per prediction and the version that answered.
 import { bodyText } from '../body-text.ts';
-import { type EndpointReply, jsonReply } from '../http-messages.ts';
+import { type EndpointReply, jsonHeaders, jsonReply } from '../http-messages.ts';
 import type { LoadedVersion } from '../loaded-version.ts';
 import { type Prediction, predictRows } from '../predict.ts';
 import type { PredictionCache } from '../prediction-cache.ts';
@@ -23,7 +23,7 @@ export interface PredictReply {
 }
 
 /** Numbers as a JSON reply has them, each with what the model says beside it. */
-export const shownPredictions = ({
+const shownPredictions = ({
   predictions,
   details,
 }: Pick<Prediction, 'predictions' | 'details'>): PredictReply['predictions'] =>
@@ -39,12 +39,19 @@ export const predictReply = (prediction: Prediction): PredictReply => ({
   model_version: String(prediction.version.version),
 });
 
-const reply = (prediction: Prediction): EndpointReply => jsonReply(200, predictReply(prediction));
+/** Written as text where each prediction is a number: JSON.stringify would need an array of them first. */
+export function replyV1(prediction: Prediction): EndpointReply {
+  const { predictions, details, ids, version } = prediction;
+  if (details) return jsonReply(200, predictReply(prediction));
+  // Ids are model names, numbers and hex digits: nothing that JSON writes otherwise.
+  const body = `{"predictions":[${predictions.join(',')}],"prediction_ids":["${ids.join('","')}"],"model_name":"${version.model}","model_version":"${version.version}"}`;
+  return { status: 200, headers: jsonHeaders, body };
+}
 
 /** @throws InvalidRequestError */
 export const askV1 = (version: LoadedVersion, body: Uint8Array): Asked => ({
   instances: version.parse(bodyText(body)),
-  reply,
+  reply: replyV1,
 });
 
 export interface PredictRequest {
