@@ -7,6 +7,7 @@ declare module 'autocannon' {
     readonly duration: number;
     readonly requests: readonly {
       readonly method: string;
+      readonly path: string;
       readonly headers: Readonly<Record<string, string>>;
       readonly body: Buffer;
     }[];

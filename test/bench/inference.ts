@@ -1,7 +1,6 @@
 // Slipway's server beside others, on the same rows, models and core: `npm run bench:inference`.
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { type BenchModel, modelNames, writeModels } from './bench-models.ts';
@@ -14,8 +13,8 @@ import {
   slipwayUnbatched,
 } from './contestants.ts';
 import { freePort } from './free-port.ts';
-import { loadGenerator } from './load.ts';
 import { startLogSink } from './log-sink.ts';
+import { inWords, machine } from './machine.ts';
 import {
   type Cell,
   type CellResult,
@@ -27,7 +26,7 @@ import {
 import { memoryMbOf } from './process-cost.ts';
 import { cellTitle, type Measured, tables, targets } from './report.ts';
 import { type ServedRegistry, startServedRegistry } from './served-registry.ts';
-import { canPin, leaveServersTheirCore, startServer } from './server-process.ts';
+import { leaveServersTheirCore, startServer } from './server-process.ts';
 
 interface Options {
   readonly quick: boolean;
@@ -50,7 +49,7 @@ const cellsOf = (model: string, quick: boolean): Cell[] => {
 const pace = (quick: boolean): Pace => ({ rounds: quick ? 3 : 5, seconds: 1 });
 
 /** Binary shows at many rows, and a run per request at one. */
-const takesPart = ({ name }: Contestant, { rows }: Cell): boolean =>
+const takesPart = ({ name }: Pick<Contestant, 'name'>, { rows }: Cell): boolean =>
   name === slipwayBinary ? rows > 1 : name === slipwayUnbatched ? rows === 1 : true;
 
 interface Setup {
@@ -138,18 +137,6 @@ function chosenContestants(only: Options['only']): Contestant[] {
   return contestants.filter(({ name }) => only.includes(name));
 }
 
-const machine = () => ({
-  cpu: cpus()[0]?.model,
-  cores: cpus().length,
-  node: process.version,
-  platform: `${process.platform} ${process.arch}`,
-  commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim(),
-  at: new Date().toISOString(),
-  pinned: canPin,
-  loadGenerator,
-  loadAverageBefore: loadavg()[0],
-});
-
 const asJson = (measured: Measured): object => ({
   cells: measured.cells.map(({ cell, runs }) => ({ ...cell, runs: Object.fromEntries(runs) })),
   memoryMb: Object.fromEntries(
@@ -197,8 +184,9 @@ async function bench(options: Options): Promise<void> {
       raw.set(name, found.raw);
     }
     const measured = { cells, memoryMb, raw };
-    const where = `${about.cpu}, ${about.cores} cores; ${about.pinned ? 'each server alone on one core, load on another' : 'nothing is pinned here: requests/s are of the whole machine'}; load by ${loadGenerator}; Node ${about.node}; commit ${about.commit}; ${about.at}`;
-    console.log(`${where}\n\n${tables(measured)}\n\n${sink.lines} predictions were logged.`);
+    console.log(
+      `${inWords(about)}\n\n${tables(measured)}\n\n${sink.lines} predictions were logged.`,
+    );
     if (options.json) {
       const report = { machine: about, predictionsLogged: sink.lines, ...asJson(measured) };
       writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);

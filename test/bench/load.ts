@@ -6,7 +6,10 @@ import { promisify } from 'node:util';
 import autocannon from 'autocannon';
 
 export interface LoadRequest {
-  readonly url: string;
+  /** Of the server, without a path. */
+  readonly base: string;
+  /** Take turns, request by request. */
+  readonly paths: readonly string[];
   /** As `writeBodies` leaves it. */
   readonly bodiesFile: string;
   readonly contentType: string;
@@ -34,8 +37,9 @@ async function byWrk(load: LoadRequest): Promise<LoadResult> {
   const { stdout } = await promisify(execFile)('wrk', [
     ...['--threads', '1', '--connections', String(load.connections), '--timeout', '10s'],
     // Whole seconds: wrk knows nothing shorter.
-    ...['--duration', `${load.seconds}s`, '--script', script, load.url, '--'],
-    ...[load.bodiesFile, load.contentType, ...(load.jsonLength ? [String(load.jsonLength)] : [])],
+    ...['--duration', `${load.seconds}s`, '--script', script, load.base, '--'],
+    ...[load.bodiesFile, load.contentType, load.paths.join()],
+    ...(load.jsonLength ? [String(load.jsonLength)] : []),
   ]);
   return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
 }
@@ -58,10 +62,15 @@ async function byAutocannon(load: LoadRequest): Promise<LoadResult> {
     ...(load.jsonLength && { 'inference-header-content-length': String(load.jsonLength) }),
   };
   const result = await autocannon({
-    url: load.url,
+    url: load.base,
     connections: load.connections,
     duration: load.seconds,
-    requests: bodiesOf(load.bodiesFile).map((body) => ({ method: 'POST', headers, body })),
+    requests: bodiesOf(load.bodiesFile).map((body, i) => ({
+      method: 'POST',
+      path: load.paths[i % load.paths.length] ?? '/',
+      headers,
+      body,
+    })),
   });
   return {
     requests: result.requests.total,

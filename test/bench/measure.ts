@@ -26,7 +26,10 @@ export interface Run {
 }
 
 export interface Entrant {
-  readonly contestant: Contestant;
+  readonly contestant: Pick<Contestant, 'name' | 'form' | 'isFloor'> & {
+    /** Where requests go in turn, if not to the one path of its form. */
+    readonly paths?: readonly string[];
+  };
   readonly server: ServerProcess;
   readonly base: string;
 }
@@ -59,24 +62,26 @@ function loaded(entrant: Entrant, { connections, rows }: Cell, model: BenchModel
   const bodies = asked.map((part) => form.body(part));
   writeBodies(bodiesFile, bodies);
   const jsonLength = form.jsonLength?.(asked[0] ?? []);
-  const url = `${base}${form.path}`;
+  const paths = contestant.paths ?? [form.path];
   const { contentType } = form;
   return {
     ...entrant,
     load: (seconds: number) =>
-      load({ url, bodiesFile, contentType, jsonLength, connections, seconds }),
+      load({ base, paths, bodiesFile, contentType, jsonLength, connections, seconds }),
   };
 }
 
 async function checkAnswers({ contestant, base }: Entrant, cell: Cell, model: BenchModel) {
   if (contestant.isFloor) return;
-  const why = await firstDifference(base, contestant.form(model.name), model, cell.rows).catch(
-    (error: unknown) => String(error),
-  );
-  if (why === undefined) return;
-  throw new UnequalAnswersError(
-    `${contestant.name}, model ${model.name}, ${cell.rows} rows a request: ${why}`,
-  );
+  const form = contestant.form(model.name);
+  for (const path of contestant.paths ?? [form.path]) {
+    const asked = { ...form, path };
+    const why = await firstDifference(base, asked, model, cell.rows).catch(String);
+    if (why === undefined) continue;
+    throw new UnequalAnswersError(
+      `${contestant.name}, ${path}, model ${model.name}, ${cell.rows} rows a request: ${why}`,
+    );
+  }
 }
 
 async function oneRun({ contestant, server, load: put }: Loaded, seconds: number): Promise<Run> {
