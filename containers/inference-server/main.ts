@@ -5,6 +5,7 @@ import { errorFields, log } from '../../adapters/structured-log.ts';
 import { WorkerPool } from '../../adapters/worker-session.ts';
 import { inferenceEndpoint } from '../../core/inference/endpoint.ts';
 import { routeOf } from '../../core/inference/routes.ts';
+import { platformVersion } from '../../core/version.ts';
 import { type ServerEnvironment, serverEnvironment } from './environment.ts';
 import { HttpServer } from './http-server.ts';
 import { type RunningModel, runModel } from './served-model.ts';
@@ -77,7 +78,10 @@ async function end(server: HttpServer, models: ReadonlyMap<string, RunningModel>
 async function serve(): Promise<void> {
   const environment = serverEnvironment(process.env);
   const models = runModels(environment);
+  const [defaultModel] = models.keys();
   const answer = inferenceEndpoint(models, {
+    version: platformVersion,
+    scoring: defaultModel === undefined ? undefined : { defaultModel },
     accepts: () => server.accepts,
     refused: ({ model, ...refusal }) =>
       model === undefined

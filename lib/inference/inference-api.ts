@@ -23,6 +23,7 @@ import {
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { platformVersion } from '../../core/version.ts';
 import { AuthorizeCallerEnvironment } from '../../lambdas/inference/authorize-caller.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import { waive } from '../runtime/waivers.ts';
@@ -56,7 +57,11 @@ export interface InferenceApiProps {
 }
 
 /** The same for every environment: what it is depends on nothing but this code. */
-const serverMetadata = { name: 'slipway', version: '0.1.0', extensions: ['binary_tensor_data'] };
+const serverMetadata = {
+  name: 'slipway',
+  version: platformVersion,
+  extensions: ['binary_tensor_data'],
+};
 
 const withoutFirewall =
   'every caller is authenticated and throttled; the environment asks for no web ACL, which costs by the month';

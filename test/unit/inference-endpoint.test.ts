@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { platformVersion } from '../../core/version.ts';
+import packageJson from '../../package.json' with { type: 'json' };
 import { modelVersion } from '../builders/model-version.ts';
 import { linearPrediction } from '../builders/onnx-model.ts';
 import { askJson, endpointOf, jsonRequest, servedModel } from '../builders/served-model.ts';
@@ -483,6 +485,10 @@ describe('a scoring server', () => {
     expect((await scoring(jsonRequest('/version'))).body).toBe('1.2.3');
     expect(await ask('/ping')).toMatchObject({ status: 404 });
   });
+});
+
+test('the version that servers tell is that of the package', () => {
+  expect(platformVersion).toBe(packageJson.version);
 });
 
 describe('the other routes', () => {
