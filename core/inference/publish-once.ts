@@ -66,7 +66,7 @@ export class ClaimedElsewhereError extends Error {
 }
 
 /** Long enough to try again what is throttled, and short enough to wait for one that died. */
-const claimMs = 20_000;
+export const claimMs = 20_000;
 /** The end of a claim is for noting who has it. */
 export const noteMs = 5_000;
 /** What clocks of two machines may differ by, and a request may be under way for after its sender gave it up. */

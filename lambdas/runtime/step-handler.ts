@@ -7,6 +7,8 @@ import { parseDocument } from '../../core/parse-document.ts';
 interface StepContract<Event extends z.ZodType, Result extends z.ZodType> {
   readonly event: Event;
   readonly result: Result;
+  /** What the log of a failure has of the event. @default all of it */
+  readonly shown?: (event: unknown) => unknown;
 }
 
 /**
@@ -40,7 +42,7 @@ export function stepHandler<Event extends z.ZodType, Result extends z.ZodType>(
       log('error', 'step failed', {
         requestId: context.awsRequestId,
         function: context.functionName,
-        event,
+        event: contract.shown ? contract.shown(event) : event,
         ...errorFields(error),
       });
     },
