@@ -44,6 +44,7 @@ const usd = {
   loadBalancer: 0.0225 * hoursPerMonth,
   natGateway: 0.045 * hoursPerMonth,
   publicAddress: 0.005 * hoursPerMonth,
+  shard: 0.015 * hoursPerMonth,
   webAcl: 5,
   webAclRule: 1,
   secret: 0.4,
@@ -99,6 +100,11 @@ const alwaysOn: Readonly<Record<string, Price>> = {
       VpcEndpointType === 'Interface' ? list(SubnetIds).length : 0,
     each: usd.interfaceEndpointPerZone,
   },
+  'AWS::Kinesis::Stream': {
+    what: 'shards of streams',
+    count: ({ ShardCount }) => number(ShardCount, 1),
+    each: usd.shard,
+  },
   'AWS::EC2::NatGateway': { what: 'NAT gateways', each: usd.natGateway },
   'AWS::EC2::EIP': { what: 'public addresses', each: usd.publicAddress },
   'AWS::ElasticLoadBalancingV2::LoadBalancer': { what: 'load balancers', each: usd.loadBalancer },
@@ -146,6 +152,8 @@ const terms: Readonly<Record<string, (properties: Properties) => boolean>> = {
   // One with a provisioned concurrency is paid by the hour.
   'AWS::Lambda::Version': (properties) => !('ProvisionedConcurrencyConfig' in properties),
   'AWS::Lambda::Alias': (properties) => !('ProvisionedConcurrencyConfig' in properties),
+  'AWS::Kinesis::Stream': ({ StreamModeDetails }) =>
+    (StreamModeDetails as Properties | undefined)?.['StreamMode'] !== 'ON_DEMAND',
   'AWS::SSM::Parameter': ({ Tier }) => Tier !== 'Advanced',
 };
 

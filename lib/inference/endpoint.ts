@@ -88,6 +88,7 @@ export class Endpoint extends Construct {
   /** Only where a function answers. */
   readonly predict: HandlerFunction<typeof PredictEnvironment> | undefined;
   readonly measureCandidate: HandlerFunction<typeof MeasureCandidateEnvironment>;
+  readonly predictionLog: CfnDeliveryStream;
   /** How API Gateway has a request for a path answered; a new one for each method. */
   readonly answers: (path: string) => Integration;
 
@@ -96,6 +97,7 @@ export class Endpoint extends Construct {
     const { auth, hosting, model, platform } = props;
     const { serving } = model;
     const log = predictionLog(this, props);
+    this.predictionLog = log;
     this.measureCandidate = this.measuringFunction(props);
     if (serving.target !== 'ecs') {
       const predict = this.answeringFunction(props, log);

@@ -11,6 +11,7 @@ import { DeliverySteps } from '../delivery/delivery-steps.ts';
 import { FeatureSteps } from '../features/feature-steps.ts';
 import { BatchScoring } from '../inference/batch-scoring.ts';
 import { Endpoint } from '../inference/endpoint.ts';
+import { EventStream } from '../inference/event-stream.ts';
 import type { CallerAuth, ModelRoutes } from '../inference/inference-api.ts';
 import { ModelEndpoints } from '../inference/model-endpoints.ts';
 import type { TaskImages } from '../inference/model-service.ts';
@@ -130,6 +131,15 @@ export class ModelStack extends Stack {
       serving.target === 'container' && servingImage !== undefined
         ? new ModelEndpoints(this, 'Endpoints', { ...context, serving, servingImage })
         : undefined;
+    const stream = serving.streaming
+      ? new EventStream(this, 'EventStream', {
+          ...context,
+          environment: props.environment,
+          namePrefix: name.stateMachineName,
+          streaming: serving.streaming,
+          predictionLog: endpoint.predictionLog,
+        })
+      : undefined;
     const pipeline = new TrainingPipeline(this, 'Pipeline', {
       name,
       job,
@@ -190,6 +200,10 @@ export class ModelStack extends Stack {
       ...(endpoint.predict && { 'predict-function': endpoint.predict.functionName }),
       ...(endpoints && {
         'deploy-candidate-function': endpoints.deployCandidate.functionName,
+      }),
+      ...(stream && {
+        'events-stream': stream.events.streamName,
+        'results-stream': stream.results.streamName,
       }),
       'news-topic-arn': notifications.news.topicArn,
       'pages-topic-arn': notifications.pages.topicArn,
