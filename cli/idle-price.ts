@@ -30,7 +30,7 @@ const hoursPerMonth = 730;
 /**
  * List prices in us-east-1, in $ a month unless said otherwise, of November 2026, without free tiers (the first
  * three dashboards of an account, say). In other regions they differ by some percent.
- * https://aws.amazon.com/<service>/pricing/ says them: cloudwatch, kms, elasticache, privatelink, elasticloadbalancing, vpc, waf, secrets-manager.
+ * https://aws.amazon.com/<service>/pricing/ says them: cloudwatch, kms, kinesis/data-streams, elasticache, privatelink, elasticloadbalancing, vpc, waf, secrets-manager.
  */
 const usd = {
   alarmMetric: 0.1,
@@ -144,7 +144,7 @@ const paidByUse = new Set(
     .split(/\s+/),
 );
 
-/** What is paid by use only on these terms; else it would run up a bill at rest. */
+/** What is priced only on these terms; else it would run up another bill at rest. */
 const terms: Readonly<Record<string, (properties: Properties) => boolean>> = {
   'AWS::DynamoDB::GlobalTable': ({ BillingMode }) => BillingMode === 'PAY_PER_REQUEST',
   'AWS::DynamoDB::Table': ({ BillingMode }) => BillingMode === 'PAY_PER_REQUEST',
@@ -173,7 +173,7 @@ function itemOf(
 }
 
 const hasPrice = ({ Type, Properties = {} }: TemplateResource): boolean =>
-  Type in alwaysOn || (paidByUse.has(Type) && terms[Type]?.(Properties) !== false);
+  (Type in alwaysOn || paidByUse.has(Type)) && terms[Type]?.(Properties) !== false;
 
 /** A model's container is paid by the millisecond, and not at all at rest: said, because one might fear otherwise. */
 function containerItem(stack: string, { Properties = {} }: TemplateResource): PricedItem[] {

@@ -51,6 +51,9 @@ export const models = [
   ),
   defineModel(aModelDefinition({ name: 'cached-churn', serving: { target: 'lambda', cache: {} } })),
   defineModel(
+    aModelDefinition({ name: 'streamed-churn', serving: { target: 'lambda', streaming: {} } }),
+  ),
+  defineModel(
     aModelDefinition({
       name: 'boxed-churn',
       features: { inModel: ['plan'] },

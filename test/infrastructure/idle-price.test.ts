@@ -37,6 +37,8 @@ describe.each(environmentNames)('the price of doing nothing in %s', (environment
   it('is at most $8 a month for one model on Lambda, all that it shares included but the web ACL', () => {
     for (const model of models) {
       const cached = 'cache' in model.serving && model.serving.cache !== undefined;
+      // Two streams of one shard each, which are there for nobody who did not ask for them.
+      const streams = model.serving.streaming ? 22 : 0;
       const own = stacksOf(environment).filter(({ name, Resources }) => {
         if (!name.includes('-Model-')) return cached || !name.endsWith('-Network');
         return JSON.stringify(Resources).includes(`slipway/${environment}/models/${model.name}/`);
@@ -46,7 +48,7 @@ describe.each(environmentNames)('the price of doing nothing in %s', (environment
       const alone = withoutWebAcl(everything);
       expect(alone.usdPerMonth, idlePriceRows(alone).join('\n')).toBeGreaterThan(1);
       expect(alone.usdPerMonth, idlePriceRows(alone).join('\n')).toBeLessThanOrEqual(
-        cached ? 25 : 8,
+        (cached ? 25 : 8) + streams,
       );
     }
   });
@@ -75,6 +77,7 @@ describe('a price', () => {
     ['AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Interface', SubnetIds: ['a', 'b'] }, 14.6],
     ['AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Gateway' }, 0],
     ['AWS::WAFv2::WebACL', { Rules: [{}, {}] }, 7],
+    ['AWS::Kinesis::Stream', { ShardCount: 2 }, 21.9],
     ['AWS::SQS::Queue', {}, 0],
     ['AWS::DynamoDB::GlobalTable', { BillingMode: 'PAY_PER_REQUEST' }, 0],
   ])('of %s %j is $%d a month', (type, properties, usd) => {
@@ -85,6 +88,7 @@ describe('a price', () => {
 
   it.each([
     ['AWS::SageMaker::Endpoint', {}],
+    ['AWS::Kinesis::Stream', { StreamModeDetails: { StreamMode: 'ON_DEMAND' } }],
     ['AWS::DynamoDB::GlobalTable', { BillingMode: 'PROVISIONED' }],
     ['AWS::ApiGateway::Stage', { CacheClusterEnabled: true }],
   ])('that is not known is told, and not taken for nothing: %s %j', (type, properties) => {
