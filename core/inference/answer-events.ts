@@ -1,8 +1,9 @@
 import type { RawValue } from '../features/raw-values.ts';
 import { ContainerFaultError } from './container-errors.ts';
+import type { Instances } from './instances.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
 import type { LoadedVersion } from './loaded-version.ts';
-import type { Instances } from './parse-instances.ts';
+import { keptInLog } from './log-sampling.ts';
 import { type Prediction, PredictionFaultError, predictRows } from './predict.ts';
 import { predictionIds } from './prediction-id.ts';
 import type { PredictionRecord, PredictionVariant } from './prediction-record.ts';
@@ -47,8 +48,8 @@ export interface AnsweredEvent {
   readonly result?: NewResult;
   readonly refusal?: Refusal;
   readonly failure?: unknown;
-  /** The line of the prediction log; made when asked for. */
-  readonly logged?: () => PredictionRecord | undefined;
+  /** What the prediction log has of it, where it keeps a share of the events; made when asked for. */
+  readonly logged?: (sampleRate: number) => PredictionRecord | undefined;
 }
 
 /** An entry of EventBridge has no more, with room for what is around it. */
@@ -123,10 +124,11 @@ function asEvent(
   return {
     refused,
     predicted: (prediction: Prediction, row: number): AnsweredEvent => {
+      const predictionId = prediction.ids[row] ?? '';
       const text = predictionText(facts, {
         prediction: prediction.predictions[row] ?? Number.NaN,
         details: prediction.details?.[row],
-        predictionId: prediction.ids[row] ?? '',
+        predictionId,
         model,
         version: number,
       });
@@ -136,10 +138,12 @@ function asEvent(
           `the model's answer has ${bytes} bytes; at most ${largestResultBytes} are sent`,
         );
       }
-      const logged = () => {
-        const line = prediction.records()[row];
+      const logged = (sampleRate: number) => {
+        const line = keptInLog(predictionId, sampleRate) ? prediction.records()[row] : undefined;
         // What a request is to a caller, an event is here.
-        return line && { ...line, requestId: identity.id };
+        return (
+          line && { ...line, requestId: identity.id, ...(sampleRate < 1 ? { sampleRate } : {}) }
+        );
       };
       return { record, result: { ...named, text }, logged };
     },

@@ -8,6 +8,8 @@ export const PredictEventsEnvironment = z.object({
   /** Keeps records that are refused. */
   DATA_BUCKET: z.string(),
   PREDICTION_STREAM: z.string(),
+  /** The share of the events whose predictions are logged. */
+  PREDICTION_LOG_SAMPLE_RATE: z.coerce.number<string>().gt(0).max(1).prefault('1'),
   /** Remembers the result of each event. */
   RESULTS_TABLE: z.string(),
   RESULTS_STREAM: z.string(),

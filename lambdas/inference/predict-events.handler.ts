@@ -9,10 +9,10 @@ import { impatientDynamodb, liveModelVersions } from '../../adapters/live-model-
 import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { errorFields, log } from '../../adapters/structured-log.ts';
+import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import { resultTypes } from '../../core/inference/stream-events.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
-import { PredictMetrics } from './predict.contract.ts';
 import {
   PredictEventsEnvironment,
   PredictEventsEvent,
@@ -38,7 +38,7 @@ const predictionLog = firehosePredictionLog({
 /** Of a container; what is left of the function's time is for publishing. */
 const containerLimitMs = 40_000;
 
-const errors = (value: number) => ({ [PredictMetrics.errors]: { value, unit: 'Count' as const } });
+const errors = (value: number) => ({ [ServingMetrics.errors]: { value, unit: 'Count' as const } });
 
 const stream: EventStream = {
   versions: liveModelVersions({
@@ -68,6 +68,7 @@ const stream: EventStream = {
   ],
   keepRefused: data.putJson,
   logPredictions: predictionLog.put,
+  sampleRate: environment.PREDICTION_LOG_SAMPLE_RATE,
   pause: sleep,
   onUnnoted: (key, error) =>
     log(

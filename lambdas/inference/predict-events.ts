@@ -23,6 +23,8 @@ export interface EventStream {
   readonly destinations: readonly Destination[];
   readonly keepRefused: (key: string, document: object) => Promise<unknown>;
   readonly logPredictions: (records: readonly PredictionRecord[]) => Promise<LogOutcome>;
+  /** The share of the events whose predictions are logged. */
+  readonly sampleRate: number;
   readonly pause: (ms: number) => Promise<void>;
   readonly onUnnoted: (key: string, error: unknown) => void;
 }
@@ -132,7 +134,9 @@ export async function predictEvents(
     },
   );
   const first = firstOnes(publishable, outcomes);
-  const log = await stream.logPredictions(first.flatMap(({ logged }) => logged?.() ?? []));
+  const log = await stream.logPredictions(
+    first.flatMap(({ logged }) => logged?.(stream.sampleRate) ?? []),
+  );
   const failureOf = ({ record, result, failure }: AnsweredEvent): unknown => {
     if (!result) return failure;
     if (unkept.has(record)) return unkept.get(record);

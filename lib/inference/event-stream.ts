@@ -100,6 +100,7 @@ export class EventStream extends Construct {
         ARTIFACTS_BUCKET: artifacts.bucketName,
         DATA_BUCKET: data.bucketName,
         PREDICTION_STREAM: predictionLog.ref,
+        PREDICTION_LOG_SAMPLE_RATE: String(model.serving.predictionLog?.sampleRate ?? 1),
         RESULTS_TABLE: published.tableName,
         RESULTS_STREAM: this.results.streamName,
         RESULTS_BUS: 'default',
