@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { decodedBody, encodedReply, tooLarge } from '../../adapters/content-encoding.ts';
 import { HttpError } from '../../core/inference/http-error.ts';
 import {
   type EndpointReply,
@@ -36,12 +37,6 @@ export interface HttpServerOptions {
   /** Told of a request that got no answer in time. */
   readonly timedOut: (path: string, requestId: string) => void;
 }
-
-const tooLong = () =>
-  new HttpError(
-    413,
-    `the request has more than the ${maximumRequestBytes} bytes that are taken; send fewer rows per request`,
-  );
 
 const pathOf = (url: string): string => {
   const query = url.indexOf('?');
@@ -149,7 +144,7 @@ export class HttpServer {
       reply.hijack();
       const isTooLong = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
       const told = isTooLong
-        ? tooLong()
+        ? tooLarge('the request has more bytes than are taken')
         : new HttpError(400, `the body cannot be read: ${error.message}`);
       this.#write(reply.raw, errorReply(told, requestIdOf(request.raw)));
     });
@@ -178,10 +173,26 @@ export class HttpServer {
       deadlineAt: flight.deadlineAt,
       caller,
     };
-    this.#options.answer(asked).then(
+    this.#replyTo(asked).then(
       (reply) => this.#land(flight, reply),
       (error: unknown) => this.#land(flight, errorReply(error, requestId)),
     );
+  }
+
+  #replyTo(asked: EndpointRequest): Promise<EndpointReply> {
+    const { 'content-encoding': coding, 'accept-encoding': accepted } = asked.headers;
+    // Mostly there is neither, and nothing to wait for.
+    if (coding === undefined && accepted === undefined) return this.#options.answer(asked);
+    return this.#replyInCode(asked, coding, accepted);
+  }
+
+  async #replyInCode(
+    asked: EndpointRequest,
+    coding: string | undefined,
+    accepted: string | undefined,
+  ): Promise<EndpointReply> {
+    const body = coding === undefined ? asked.body : await decodedBody(asked.body, coding);
+    return encodedReply(await this.#options.answer({ ...asked, body }), accepted);
   }
 
   #land(flight: Flight, reply: EndpointReply): void {
@@ -196,7 +207,9 @@ export class HttpServer {
       'Content-Length': length,
       ...(this.#isEnding && { Connection: 'close' }),
     });
-    response.end(body);
+    // Text of one byte a character, as nearly all is, is written without being encoded first.
+    if (typeof body === 'string') response.end(body, length === body.length ? 'latin1' : 'utf8');
+    else response.end(body);
   }
 
   #sweep(): void {
