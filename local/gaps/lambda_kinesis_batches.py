@@ -2,20 +2,24 @@
 
 MiniStack retries a failed batch for ever. Here `batchItemFailures` moves the checkpoint to the first failed
 record, a batch is bisected if the mapping says so, retries and the age of records are limited, a batch that is
-given up goes to the failure destination, and the batching window is kept.
+given up goes to the failure destination, in a bucket with its records, and the batching window is kept.
 """
 
+import asyncio
 import base64
 import datetime
 import json
+import logging
 import time
 
+from gaps._roles import role_allows
 from gaps.lambda_async_invocation import deliver
 from ministack.core.arn import ArnParseError, parse_arn
 from ministack.core.responses import new_uuid, request_scope
-from ministack.services import kinesis, lambda_svc
+from ministack.services import kinesis, lambda_svc, s3
 
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
+_logger = logging.getLogger("lambda")
 
 _shards: dict[tuple[str, str], "_Shard"] = {}
 
@@ -159,8 +163,28 @@ def _after_failure(mapping, function, shard_id, shard, batch, failed_at, result)
     destination = ((mapping.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
     if destination:
         report = _report(mapping, function, shard_id, remaining, result, reason, attempts)
-        deliver(destination, json.dumps(report), {})
+        if parse_arn(destination).service == "s3":
+            _set_aside(mapping, function, shard_id, remaining, report, destination)
+        else:
+            deliver(destination, json.dumps(report), {})
     return True
+
+
+def _set_aside(mapping: dict, function: dict, shard_id: str, batch: list, report: dict, bucket_arn: str) -> None:
+    """A bucket gets the records beside the report, under a key that AWS makes so."""
+    config = function.get("config") or function
+    moment = datetime.datetime.now(datetime.UTC)
+    key = f"aws/lambda/{mapping['UUID']}/{shard_id}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{new_uuid()}"
+    if not role_allows(config.get("Role", ""), "lambda", "s3:PutObject", f"{bucket_arn}/{key}"):
+        _logger.error("%s may not s3:PutObject %s/%s: records are lost", config.get("Role"), bucket_arn, key)
+        return
+    records = [_record(record, shard_id, mapping["EventSourceArn"]) for record in batch]
+    body = json.dumps({**report, "payload": json.dumps({"Records": records})}).encode()
+    headers = {"content-type": "application/json", "content-length": str(len(body)), "host": "s3.localhost"}
+    path = f"/{bucket_arn.rsplit(':', 1)[-1]}/{key}"
+    status, _headers, answer = asyncio.run(s3.handle_request("PUT", path, headers, body, {}, internal=True))
+    if status >= 300:
+        _logger.error("S3 answered %s for s3:/%s: %r", status, path, answer)
 
 
 def _given_up(mapping: dict, shard: _Shard, batch: list) -> str | None:

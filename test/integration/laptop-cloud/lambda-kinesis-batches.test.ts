@@ -9,6 +9,12 @@ import {
   type CreateEventSourceMappingCommandInput,
   LambdaClient,
 } from '@aws-sdk/client-lambda';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
 import { clientConfig, eventually, gapTest, useCloud } from './harness.ts';
 import { queue } from './queues.ts';
@@ -105,6 +111,36 @@ gapTest('a failed batch is bisected down to the record that fails, which is give
       requestContext: { condition: 'RetryAttemptsExhausted', approximateInvokeCount: 1 },
       KinesisBatchInfo: { batchSize: 1 },
     });
+  } finally {
+    stop();
+  }
+});
+
+gapTest('a batch that is given up goes to a bucket with its records', async () => {
+  const s3 = new S3Client(clientConfig(cloud()));
+  const Bucket = 'set-aside';
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  const { stop } = await reading(
+    'kept',
+    'x',
+    {
+      MaximumRetryAttempts: 0,
+      DestinationConfig: { OnFailure: { Destination: `arn:aws:s3:::${Bucket}` } },
+    },
+    () => ({ throws: 'x cannot be read' }),
+  );
+  try {
+    const Key = await eventually(async () => {
+      const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket }));
+      return Contents[0]?.Key;
+    });
+    expect(Key).toMatch(
+      /^aws\/lambda\/[0-9a-f-]{36}\/shardId-0{12}\/\d{4}\/\d\d\/\d\d\/[\dT.-]+-[0-9a-f-]{36}$/,
+    );
+    const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }));
+    const report = JSON.parse((await Body?.transformToString()) ?? '');
+    expect(report).toMatchObject({ requestContext: { condition: 'RetryAttemptsExhausted' } });
+    expect(texts(JSON.parse(report.payload))).toBe('x');
   } finally {
     stop();
   }
