@@ -37,6 +37,8 @@ export interface DeployedModel {
   readonly lineage: LineagePolicy;
   /** Only of a model that containers answer. */
   readonly deployCandidateFunction: string | undefined;
+  /** Only of a model with streams. */
+  readonly streams: { readonly events: string; readonly results: string } | undefined;
   /** What it was made of; undefined of a deployment from before this was kept. */
   readonly sources: Sources | undefined;
 }
@@ -76,6 +78,12 @@ async function readParameters(env: string): Promise<Map<string, string>> {
 function sourcesIn(parameters: ReadonlyMap<string, string>, name: string): Sources | undefined {
   const value = parameters.get(name);
   return value === undefined ? undefined : parseDocument(Sources, JSON.parse(value), name);
+}
+
+function streamsIn(parameters: ReadonlyMap<string, string>, model: string) {
+  const events = parameters.get(`models/${model}/events-stream`);
+  const results = parameters.get(`models/${model}/results-stream`);
+  return events === undefined || results === undefined ? undefined : { events, results };
 }
 
 const modelsIn = (parameters: ReadonlyMap<string, string>): string[] =>
@@ -146,6 +154,7 @@ export async function openDeployment(target: Target) {
         // Of a deployment from before there were imports.
         lineage: LineagePolicy.parse(parameters.get(`models/${name}/lineage`) ?? 'any'),
         deployCandidateFunction: parameters.get(`models/${name}/deploy-candidate-function`),
+        streams: streamsIn(parameters, name),
         sources: sourcesIn(parameters, `models/${name}/sources`),
       };
     },

@@ -26,6 +26,7 @@ import { retireCommand } from './commands/retire.ts';
 import { retryCommand } from './commands/retry.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { statusCommand } from './commands/status.ts';
+import { streamCommand } from './commands/stream.ts';
 import { testCommand } from './commands/test.ts';
 import { tokenCommand } from './commands/token.ts';
 import { trainCommand } from './commands/train.ts';
@@ -82,6 +83,7 @@ export function program(): Command {
     retireCommand,
     predictCommand,
     batchCommand,
+    streamCommand,
     parityCommand,
     lineageCommand,
     compareCommand,

@@ -11,6 +11,7 @@ import { CommandError, usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';
 import { type CallersDoor, curlCall, type ExampleCall, pythonCall } from '../example-calls.ts';
 import { repositoryRoot } from '../laptop-file.ts';
+import { liveArtifacts } from '../live-signature.ts';
 import { defaultProxyPort } from '../proxy.ts';
 import { sampleInstance } from '../sample-instance.ts';
 import { styled } from '../terminal.ts';
@@ -47,16 +48,7 @@ function readText(file: string): string {
 }
 
 async function exampleBody(deployment: Deployment, model: string): Promise<string> {
-  const { live: version, retired } = await deployment.ledger.head(model);
-  if (retired) {
-    throw new CommandError(
-      `${model} is retired; \`slipway live ${model} --history\` says why, \`slipway rollback ${model}\` brings it back`,
-    );
-  }
-  if (version === undefined) {
-    throw new CommandError(`no version of ${model} is live yet; train one with \`slipway drop\``);
-  }
-  const { artifactsPrefix } = await deployment.registry.getVersion(model, version);
+  const artifactsPrefix = await liveArtifacts(deployment, model);
   const [signature, spec, parity] = await Promise.all(
     ['signature.json', 'features.json', 'parity.json'].map((name) =>
       deployment.artifacts.getJson(`${artifactsPrefix}${name}`),

@@ -145,6 +145,7 @@ describe('the command line', () => {
       'retry',
       'rollback',
       'status',
+      'stream',
       'test',
       'token',
       'train',

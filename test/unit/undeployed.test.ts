@@ -86,6 +86,7 @@ describe('a command that starts a run', () => {
         requestRunFunction: '',
         predictFunction: '',
         batchStateMachineArn: undefined,
+        streams: undefined,
       },
       ...{ lineage: 'any' as const, deployCandidateFunction: undefined, sources },
     });
