@@ -11,8 +11,9 @@ import { wheelSetsOf } from '../config/model-python.ts';
 import type { ModelDefinition } from '../core/model/define-model.ts';
 import { cdk } from './cdk.ts';
 import { describeError } from './command-error.ts';
-import { type IdlePrice, idlePrice, type PricedTemplate } from './idle-price.ts';
+import { type IdlePrice, idlePrice } from './idle-price.ts';
 import { type RunningLaptop, repositoryRoot, synthesisVariables } from './laptop-file.ts';
+import type { PricedTemplate } from './list-prices.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Check {

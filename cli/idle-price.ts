@@ -1,22 +1,8 @@
 // What an environment costs while nobody uses it, from its templates.
 import { usdPerContainerGbSecond } from '../core/inference/measurement.ts';
-
-/** A CloudFormation template, as far as prices need it. */
-export interface PricedTemplate {
-  readonly Resources?: Readonly<Record<string, TemplateResource>>;
-}
-
-interface TemplateResource {
-  readonly Type: string;
-  readonly Properties?: Readonly<Record<string, unknown>>;
-}
-
-export interface PricedItem {
-  readonly stack: string;
-  readonly what: string;
-  readonly count: number;
-  readonly usdPerMonth: number;
-}
+import { capacityItems } from './capacity-price.ts';
+import type { PricedItem, PricedTemplate, TemplateResource } from './list-prices.ts';
+import { usd } from './list-prices.ts';
 
 export interface IdlePrice {
   readonly items: readonly PricedItem[];
@@ -24,31 +10,6 @@ export interface IdlePrice {
   /** Types of resources that have no price here, with the stacks that they are in. */
   readonly unknown: readonly string[];
 }
-
-const hoursPerMonth = 730;
-
-/**
- * List prices in us-east-1, in $ a month unless said otherwise, of November 2026, without free tiers (the first
- * three dashboards of an account, say). In other regions they differ by some percent.
- * https://aws.amazon.com/<service>/pricing/ says them: cloudwatch, kms, kinesis/data-streams, elasticache, privatelink, elasticloadbalancing, vpc, waf, secrets-manager.
- */
-const usd = {
-  alarmMetric: 0.1,
-  highResolutionAlarmMetric: 0.3,
-  customMetric: 0.3,
-  dashboard: 3,
-  key: 1,
-  /** Valkey, serverless: 0.084 a GB and hour, of which 100 MB are always paid. */
-  valkeyMinimum: 0.084 * 0.1 * hoursPerMonth,
-  interfaceEndpointPerZone: 0.01 * hoursPerMonth,
-  loadBalancer: 0.0225 * hoursPerMonth,
-  natGateway: 0.045 * hoursPerMonth,
-  publicAddress: 0.005 * hoursPerMonth,
-  shard: 0.015 * hoursPerMonth,
-  webAcl: 5,
-  webAclRule: 1,
-  secret: 0.4,
-} as const;
 
 /** How many metrics a model has in the namespace Slipway; each is paid once a version is live. */
 export const metricsPerModel = 8;
@@ -122,12 +83,17 @@ const paidByUse = new Set(
   AWS::ApiGateway::GatewayResponse AWS::ApiGateway::Method AWS::ApiGateway::Model
   AWS::ApiGateway::RequestValidator AWS::ApiGateway::Resource AWS::ApiGateway::RestApi
   AWS::ApiGateway::Stage AWS::ApiGateway::UsagePlan AWS::ApiGateway::UsagePlanKey AWS::ApiGateway::VpcLink
+  AWS::ApiGatewayV2::VpcLink
+  AWS::ApplicationAutoScaling::ScalableTarget AWS::ApplicationAutoScaling::ScalingPolicy
   AWS::CDK::Metadata AWS::CloudFormation::CustomResource
   AWS::DynamoDB::GlobalTable AWS::DynamoDB::Table
-  AWS::EC2::FlowLog AWS::EC2::Route AWS::EC2::RouteTable AWS::EC2::SecurityGroup
+  AWS::EC2::FlowLog AWS::EC2::InternetGateway AWS::EC2::Route AWS::EC2::RouteTable AWS::EC2::SecurityGroup
   AWS::EC2::SecurityGroupEgress AWS::EC2::SecurityGroupIngress AWS::EC2::Subnet
-  AWS::EC2::SubnetRouteTableAssociation AWS::EC2::VPC
+  AWS::EC2::SubnetRouteTableAssociation AWS::EC2::VPC AWS::EC2::VPCGatewayAttachment
+  AWS::ECS::Cluster AWS::ECS::Service AWS::ECS::TaskDefinition
   AWS::ElastiCache::User AWS::ElastiCache::UserGroup
+  AWS::ElasticLoadBalancingV2::Listener AWS::ElasticLoadBalancingV2::ListenerRule
+  AWS::ElasticLoadBalancingV2::TargetGroup
   AWS::Events::Rule AWS::Scheduler::Schedule AWS::Scheduler::ScheduleGroup
   AWS::IAM::ManagedPolicy AWS::IAM::Policy AWS::IAM::Role
   AWS::KMS::Alias AWS::KinesisFirehose::DeliveryStream
@@ -154,6 +120,8 @@ const terms: Readonly<Record<string, (properties: Properties) => boolean>> = {
   'AWS::Lambda::Alias': (properties) => !('ProvisionedConcurrencyConfig' in properties),
   'AWS::Kinesis::Stream': ({ StreamModeDetails }) =>
     (StreamModeDetails as Properties | undefined)?.['StreamMode'] !== 'ON_DEMAND',
+  // Its tasks are priced where it is said how many there are at least.
+  'AWS::ECS::Service': (properties) => !('DesiredCount' in properties),
   'AWS::SSM::Parameter': ({ Tier }) => Tier !== 'Advanced',
 };
 
@@ -195,6 +163,7 @@ function priceStack(stack: string, template: PricedTemplate) {
     usdPerMonth: same.reduce((sum, { usdPerMonth }) => sum + usdPerMonth, 0),
   }));
   items.push(...resources.flatMap((resource) => containerItem(stack, resource)));
+  items.push(...capacityItems(stack, template.Resources ?? {}));
   const unknown = resources
     .filter((resource) => !hasPrice(resource))
     .map(({ Type }) => priceless(stack, Type));

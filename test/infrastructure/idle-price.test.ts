@@ -1,12 +1,7 @@
 import { globSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import {
-  type IdlePrice,
-  idlePrice,
-  idlePriceRows,
-  metricsPerModel,
-  type PricedTemplate,
-} from '../../cli/idle-price.ts';
+import { type IdlePrice, idlePrice, idlePriceRows, metricsPerModel } from '../../cli/idle-price.ts';
+import type { PricedTemplate } from '../../cli/list-prices.ts';
 import { environmentNames, models, stacksOf } from './every-environment.ts';
 
 const priceOf = (environment: (typeof environmentNames)[number]) =>
