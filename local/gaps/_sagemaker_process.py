@@ -91,13 +91,14 @@ def _environment(request: dict, base: str, arn: str, region: str) -> dict[str, s
 class LogStream:
     """Lines of one container's output, on their way to CloudWatch Logs; metrics are read from them in passing."""
 
-    def __init__(self, logs, group: str, stream: str, metric_definitions: list[dict]):
+    def __init__(self, logs, group: str, stream: str, metric_definitions: list[dict], *, creates_group: bool = True):
         self._logs, self._group, self._stream = logs, group, stream
         self._definitions = [(each["Name"], re.compile(each["Regex"])) for each in metric_definitions]
         self._waiting: list[dict] = []
         self._flushed = time.monotonic()
         self.metrics: dict[str, dict] = {}
-        for create, names in ((logs.create_log_group, {}), (logs.create_log_stream, {"logStreamName": stream})):
+        steps = [(logs.create_log_group, {})] if creates_group else []
+        for create, names in [*steps, (logs.create_log_stream, {"logStreamName": stream})]:
             try:
                 create(logGroupName=group, **names)
             except logs.exceptions.ResourceAlreadyExistsException:
@@ -174,6 +175,13 @@ class ContainerProcess:
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
+
+    def wait(self, seconds: float) -> None:
+        """Until it has ended. @raises TimeoutError when it has not by then."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"it still runs after {seconds} s") from error
 
     def kill(self) -> None:
         """Ends the whole process group; returns when it is gone and its output is read."""

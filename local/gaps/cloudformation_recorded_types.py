@@ -1,8 +1,8 @@
 """Gap: CloudFormation types the emulator refuses, so that a stack with one of them does not deploy at all.
 
-What they describe is not emulated here either: nothing scales a process of this machine, and a cache is no part of
-the laptop cloud. The stack keeps the resource, Ref and GetAtt give what they give on AWS, and an endpoint that is
-asked for leads nowhere.
+What they describe is not emulated here either: nothing scales a process of this machine, no network is around
+it, and a cache is no part of the laptop cloud. The stack keeps the resource, Ref and GetAtt give what they give on
+AWS, and an endpoint that is asked for leads nowhere.
 """
 
 from __future__ import annotations
@@ -20,11 +20,6 @@ def _arn(service: str, resource: str) -> str:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("/".join(parts).encode()).hexdigest()
-
-
-def _scalable_target(logical_id: str, props: dict, stack: str) -> tuple[str, dict]:
-    name = "|".join((props["ResourceId"], props["ScalableDimension"], props["ServiceNamespace"]))
-    return name, {"Id": name}
 
 
 def _scaling_policy(logical_id: str, props: dict, stack: str) -> tuple[str, dict]:
@@ -48,9 +43,19 @@ def _serverless_cache(logical_id: str, props: dict, stack: str) -> tuple[str, di
     }
 
 
+def _of_network(prefix: str):
+    """What a network lets through is nobody's to hold here."""
+    def describe(logical_id: str, props: dict, stack: str) -> tuple[str, dict]:
+        identifier = f"{prefix}-{_digest(stack, logical_id)[:17]}"
+        return identifier, {"Id": identifier}
+    return describe
+
+
 _TYPES = {
-    "AWS::ApplicationAutoScaling::ScalableTarget": _scalable_target,
     "AWS::ApplicationAutoScaling::ScalingPolicy": _scaling_policy,
+    "AWS::EC2::FlowLog": _of_network("fl"),
+    "AWS::EC2::SecurityGroupEgress": _of_network("sgr"),
+    "AWS::EC2::SecurityGroupIngress": _of_network("sgr"),
     "AWS::ElastiCache::ServerlessCache": _serverless_cache,
 }
 

@@ -63,7 +63,13 @@ export async function deployTemplate(
   template: object,
 ): Promise<Record<string, string>> {
   const client = new CloudFormationClient(clientConfig(cloud));
-  await client.send(new CreateStackCommand({ StackName, TemplateBody: JSON.stringify(template) }));
+  await client.send(
+    new CreateStackCommand({
+      StackName,
+      TemplateBody: JSON.stringify(template),
+      Capabilities: ['CAPABILITY_IAM'],
+    }),
+  );
   const stack = await eventually(async () => {
     const [described] = (await client.send(new DescribeStacksCommand({ StackName }))).Stacks ?? [];
     return described?.StackStatus === 'CREATE_IN_PROGRESS' ? undefined : described;
