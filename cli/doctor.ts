@@ -9,6 +9,7 @@ import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { wheelSetsOf } from '../config/model-python.ts';
 import type { ModelDefinition } from '../core/model/define-model.ts';
+import type { EcsServing } from '../core/model/serving-section.ts';
 import { cdk } from './cdk.ts';
 import { describeError } from './command-error.ts';
 import { type IdlePrice, idlePrice } from './idle-price.ts';
@@ -158,6 +159,38 @@ export async function checkTrainingQuotas(
   }
 }
 
+const fargateQuota = 'Fargate On-Demand vCPU resource count';
+
+/** Whether all tasks may run at the same time, and during a deployment twice the fewest. */
+export async function checkTaskQuota(
+  models: readonly ModelDefinition[],
+  client = new ServiceQuotasClient(),
+): Promise<Check[]> {
+  const served = models.flatMap(({ serving }) => (serving.target === 'ecs' ? [serving] : []));
+  if (served.length === 0) return [];
+  const vcpus = (tasks: (serving: EcsServing) => number): number =>
+    served.reduce((sum, serving) => sum + tasks(serving) * serving.vcpu, 0);
+  const atLeast = vcpus(({ minimumTasks }) => 2 * minimumTasks);
+  const atMost = vcpus(({ maximumTasks }) => maximumTasks);
+  try {
+    for await (const { Quotas = [] } of paginateListServiceQuotas(
+      { client },
+      { ServiceCode: 'fargate' },
+    )) {
+      const limit = Quotas.find(({ QuotaName }) => QuotaName === fargateQuota)?.Value;
+      if (limit === undefined) continue;
+      if (limit >= Math.max(atLeast, atMost)) return [ok(fargateQuota, `${limit} vCPU`)];
+      const fix = `ask for ${Math.max(atLeast, atMost)} of "${fargateQuota}" of AWS Fargate in Service Quotas, or lower serving.maximumTasks`;
+      return limit < atLeast
+        ? [problem(fargateQuota, `${limit} vCPU; a deployment needs ${atLeast}`, fix)]
+        : [warning(fargateQuota, `${limit} vCPU; all tasks together have ${atMost}`, fix)];
+    }
+    return [unknown(fargateQuota, new Error('there is no such quota in this region'))];
+  } catch (error) {
+    return [unknown(fargateQuota, error)];
+  }
+}
+
 export async function checkSlack(
   models: readonly ModelDefinition[],
   client = new SSMClient(),
@@ -238,13 +271,14 @@ export async function examine({ environment, models, laptop }: Patient): Promise
   const local = [checkRegion(process.env, region), ...(laptop ? [] : checkWheels(models))];
   // Without credentials every other question would only be answered the same.
   if (credentials.status === 'problem') return [credentials, ...local];
-  const [bootstrap, concurrency, quotas, slack] = await Promise.all([
+  const [bootstrap, concurrency, quotas, tasks, slack] = await Promise.all([
     checkBootstrap(environment),
     checkConcurrency(),
     checkTrainingQuotas(models),
+    checkTaskQuota(models),
     checkSlack(models),
   ]);
-  return [credentials, ...local, bootstrap, concurrency, ...quotas, ...slack];
+  return [credentials, ...local, bootstrap, concurrency, ...quotas, ...tasks, ...slack];
 }
 
 /** The templates of an environment as the CDK CLI makes them, by stack. @throws CommandError */

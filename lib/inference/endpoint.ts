@@ -8,6 +8,7 @@ import {
   usdPerLambdaMs,
 } from '../../core/inference/measurement.ts';
 import type { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
+import type { ServedModelSettingsInput } from '../../core/inference/server-settings.ts';
 import type { EcsServing, ServingSection } from '../../core/model/serving-section.ts';
 import { MeasureCandidateEnvironment } from '../../lambdas/inference/measure-candidate.contract.ts';
 import { PredictEnvironment } from '../../lambdas/inference/predict.contract.ts';
@@ -192,7 +193,7 @@ export class Endpoint extends Construct {
   private served(props: EndpointProps, serving: EcsServing, log: CfnDeliveryStream): string {
     const { batching, predictionLog } = serving;
     const cache = cacheSettings(props);
-    const served = {
+    const served: ServedModelSettingsInput = {
       name: props.model.name,
       predictionStream: log.ref,
       batching,

@@ -1,12 +1,10 @@
 import { CfnScalableTarget, CfnScalingPolicy } from 'aws-cdk-lib/aws-applicationautoscaling';
 import type { CfnService } from 'aws-cdk-lib/aws-ecs';
 import type { Construct } from 'constructs';
+import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import type { EcsServing } from '../../core/model/serving-section.ts';
 import type { TaskHostingAccess } from './task-hosting.ts';
-
-/** Milliseconds of work that wait in a task, in the namespace Slipway with the dimension Model. */
-const queuedWorkMs = 'QueuedWorkMs';
 
 interface Scaled {
   readonly model: ModelDefinition;
@@ -37,7 +35,7 @@ export function scaleByQueue(
     targetTrackingScalingPolicyConfiguration: {
       customizedMetricSpecification: {
         namespace: 'Slipway',
-        metricName: queuedWorkMs,
+        metricName: ServingMetrics.queuedWorkMs,
         dimensions: [{ name: 'Model', value: model.name }],
         // Each task reports its own queue, so that the mean is what waits in one of them.
         statistic: 'Average',

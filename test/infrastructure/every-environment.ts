@@ -47,11 +47,26 @@ export const models = [
         expectTrafficEveryHours: 24,
       },
       retraining: { maxAgeDays: 30, monthlyBudgetUsd: 50 },
+      serving: {
+        target: 'lambda',
+        memoryMb: 512,
+        provisionedConcurrency: [
+          { cron: '0 7 ? * MON-FRI *', timezone: 'Europe/Berlin', executions: 1 },
+          { cron: '0 19 ? * MON-FRI *', timezone: 'Europe/Berlin', executions: 0 },
+        ],
+      },
     }),
   ),
   defineModel(aModelDefinition({ name: 'cached-churn', serving: { target: 'lambda', cache: {} } })),
   defineModel(
     aModelDefinition({ name: 'streamed-churn', serving: { target: 'lambda', streaming: {} } }),
+  ),
+  defineModel(
+    aModelDefinition({
+      name: 'busy-churn',
+      monitoring: { expectTrafficEveryHours: 24 },
+      serving: { target: 'ecs', cache: {}, predictionLog: { sampleRate: 0.1 } },
+    }),
   ),
   defineModel(
     aModelDefinition({

@@ -2,16 +2,30 @@ import { globSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type IdlePrice, idlePrice, idlePriceRows, metricsPerModel } from '../../cli/idle-price.ts';
 import type { PricedTemplate } from '../../cli/list-prices.ts';
+import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { environmentNames, models, stacksOf } from './every-environment.ts';
 
 const priceOf = (environment: (typeof environmentNames)[number]) =>
   idlePrice(new Map(stacksOf(environment).map((stack) => [stack.name, stack])));
 
-/** It is the environment's choice, whatever its models are. */
-function withoutWebAcl({ items, unknown }: IdlePrice): IdlePrice {
-  const others = items.filter(({ what }) => !what.startsWith('web ACL'));
+function without({ items, unknown }: IdlePrice, named: string): IdlePrice {
+  const others = items.filter(({ what }) => !what.startsWith(named));
   const usdPerMonth = others.reduce((sum, item) => sum + item.usdPerMonth, 0);
   return { items: others, usdPerMonth, unknown };
+}
+
+/** It is the environment's choice, whatever its models are. */
+const withoutWebAcl = (price: IdlePrice): IdlePrice => without(price, 'web ACL');
+
+/** US dollars a month at rest. */
+function limitOf(serving: ModelDefinition['serving']): number {
+  // Two streams of one shard each, which are there for nobody who did not ask for them.
+  const streams = serving.streaming ? 22 : 0;
+  if (serving.target === 'ecs') return 120 + streams;
+  if (serving.cache) return 25 + streams;
+  const isWarm = serving.target === 'lambda' && serving.provisionedConcurrency !== undefined;
+  // An environment of 512 MB that is warm all month.
+  return 8 + (isWarm ? 5.48 : 0) + streams;
 }
 
 const one = (Type: string, Properties: object = {}): ReadonlyMap<string, PricedTemplate> =>
@@ -29,24 +43,25 @@ describe.each(environmentNames)('the price of doing nothing in %s', (environment
     expect(of).toBe(environment === 'prod' ? '7.00' : '0.00');
   });
 
-  it('is at most $8 a month for one model on Lambda, all that it shares included but the web ACL', () => {
-    for (const model of models) {
-      const cached = 'cache' in model.serving && model.serving.cache !== undefined;
-      // Two streams of one shard each, which are there for nobody who did not ask for them.
-      const streams = model.serving.streaming ? 22 : 0;
+  it.each(models.map((model) => [model.name, model] as const))(
+    'is within the limits for %s alone, all that it shares included but the web ACL',
+    (_, model) => {
+      const network = model.serving.target === 'ecs' || model.serving.cache !== undefined;
       const own = stacksOf(environment).filter(({ name, Resources }) => {
-        if (!name.includes('-Model-')) return cached || !name.endsWith('-Network');
+        if (!name.includes('-Model-')) return network || !name.endsWith('-Network');
         return JSON.stringify(Resources).includes(`slipway/${environment}/models/${model.name}/`);
       });
       expect(own.filter(({ name }) => name.includes('-Model-'))).toHaveLength(1);
-      const everything = idlePrice(new Map(own.map((stack) => [stack.name, stack])));
-      const alone = withoutWebAcl(everything);
+      const everything = withoutWebAcl(idlePrice(new Map(own.map((stack) => [stack.name, stack]))));
+      // The load balancer is there for the tasks alone.
+      const alone =
+        model.serving.target === 'ecs' ? everything : without(everything, 'load balancers');
       expect(alone.usdPerMonth, idlePriceRows(alone).join('\n')).toBeGreaterThan(1);
       expect(alone.usdPerMonth, idlePriceRows(alone).join('\n')).toBeLessThanOrEqual(
-        (cached ? 25 : 8) + streams,
+        limitOf(model.serving),
       );
-    }
-  });
+    },
+  );
 
   it('is shown as a table that adds up', () => {
     const [heading, ...rows] = idlePriceRows(price);
@@ -81,16 +96,55 @@ describe('a price', () => {
     expect(price.usdPerMonth).toBeCloseTo(usd, 2);
   });
 
+  it('of tasks is that of the fewest there are, with their addresses and their alarms', () => {
+    const resources = {
+      Task: { Type: 'AWS::ECS::TaskDefinition', Properties: { Cpu: '512', Memory: '1024' } },
+      Service: {
+        Type: 'AWS::ECS::Service',
+        Properties: {
+          NetworkConfiguration: { AwsvpcConfiguration: { AssignPublicIp: 'ENABLED' } },
+        },
+      },
+      Tasks: {
+        Type: 'AWS::ApplicationAutoScaling::ScalableTarget',
+        Properties: { ServiceNamespace: 'ecs', MinCapacity: 2, MaxCapacity: 8 },
+      },
+      Queue: {
+        Type: 'AWS::ApplicationAutoScaling::ScalingPolicy',
+        Properties: { PolicyType: 'TargetTrackingScaling' },
+      },
+    };
+    const price = idlePrice(new Map([['Slipway-dev-Api', { Resources: resources }]]));
+    expect(price.unknown).toEqual([]);
+    // https://aws.amazon.com/fargate/pricing/: 0.04048 a vCPU and hour, 0.004445 a GB and hour.
+    const tasks = 2 * 730 * (0.5 * 0.04048 + 0.004445);
+    expect(price.usdPerMonth).toBeCloseTo(tasks + 2 * 730 * 0.005 + 2 * 0.1 + 0.3, 2);
+  });
+
+  it('of warm environments is that of the most there are, all month', () => {
+    const resources = {
+      Predict: { Type: 'AWS::Lambda::Function', Properties: { MemorySize: 2_048 } },
+      Warm: { Type: 'AWS::Lambda::Alias', Properties: { FunctionName: { Ref: 'Predict' } } },
+      Times: {
+        Type: 'AWS::ApplicationAutoScaling::ScalableTarget',
+        Properties: { ServiceNamespace: 'lambda', MinCapacity: 0, MaxCapacity: 3 },
+      },
+    };
+    const price = idlePrice(new Map([['Slipway-dev-Api', { Resources: resources }]]));
+    expect(price.unknown).toEqual([]);
+    expect(price.usdPerMonth).toBeCloseTo(3 * 2 * 0.0000041667 * 730 * 3_600, 1);
+  });
+
   it.each([
     ['AWS::SageMaker::Endpoint', {}],
     ['AWS::Kinesis::Stream', { StreamModeDetails: { StreamMode: 'ON_DEMAND' } }],
+    ['AWS::ECS::Service', { DesiredCount: 2 }],
     ['AWS::DynamoDB::GlobalTable', { BillingMode: 'PROVISIONED' }],
     ['AWS::ApiGateway::Stage', { CacheClusterEnabled: true }],
-  ])('that is not known is told, and not taken for nothing: %s %j', (type, properties) => {
+  ])('that is not known is told, and not taken for nothing: %s %j', (type, properties) => 
     expect(idlePrice(one(type, properties)).unknown).toEqual([
       expect.stringMatching(new RegExp(`^${type} in Slipway-dev-State has no price; add it`)),
-    ]);
-  });
+    ]););
 
   it('counts as many metrics of a model as its contracts name, or more', async () => {
     const names = new Set<string>();

@@ -3,7 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { afterEach, describe, expect, it } from 'vitest';
-import { checkConcurrency, checkRegion, checkTrainingQuotas } from '../../cli/doctor.ts';
+import {
+  checkConcurrency,
+  checkRegion,
+  checkTaskQuota,
+  checkTrainingQuotas,
+} from '../../cli/doctor.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 
@@ -58,6 +63,22 @@ describe("a young account's quotas", () => {
     const client = new ServiceQuotasClient(await service(400, refusal));
     expect(await checkTrainingQuotas([churn], client)).toEqual([
       expect.objectContaining({ status: 'warning', says: expect.stringContaining('could not') }),
+    ]);
+  });
+
+  it.each([
+    // 8 tasks of 2 vCPU at most; while two take the place of two, 8 vCPU.
+    [6, 'problem', /^6 vCPU; a deployment needs 8$/],
+    [10, 'warning', /^10 vCPU; all tasks together have 16$/],
+    [16, 'ok', /^16 vCPU$/],
+  ])('of %d vCPU for tasks are: %s', async (Value, status, says) => {
+    const Quotas = [{ QuotaName: 'Fargate On-Demand vCPU resource count', Value }];
+    const busy = defineModel(
+      aModelDefinition({ serving: { target: 'ecs', vcpu: 2, memoryMb: 4_096 } }),
+    );
+    const client = new ServiceQuotasClient(await service(200, { Quotas }));
+    expect(await checkTaskQuota([churn, busy], client)).toEqual([
+      expect.objectContaining({ status, says: expect.stringMatching(says) }),
     ]);
   });
 
