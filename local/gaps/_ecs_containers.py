@@ -56,6 +56,7 @@ class TaskPlace:
                  for mapping in value(container, "portMappings", [])]
         #: Port in the container → port of this machine.
         self.ports = {port: free_port() for port in ports}
+        self.containers: list = []
         self.credentials = credentials(self.role_arn, account, self.task_id)
 
     def path(self, container: dict, text: str) -> str:
@@ -90,8 +91,10 @@ class TaskPlace:
         logs = storage.client("logs", self.execution_role_arn, self.account, self.region)
         return _TaskLog(logs, options["awslogs-group"], stream)
 
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def ended(self) -> None:
+        """Removes what the task wrote, once nothing of it runs any more."""
+        if all(container.exit_code() is not None for container in self.containers):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _number(text: str) -> int | None:
@@ -162,7 +165,7 @@ class CopyContainer:
         try:
             source, target = _copied(command)
             bucket, key = storage.parse_uri(source)
-            place.client("s3").download_file(bucket, key, place.path(container, target))
+            storage.download(place.client("s3"), bucket, key, place.path(container, target))
             log.say(f"download: {source} to {target}")
             self._code = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the CLI ends with a message and a code

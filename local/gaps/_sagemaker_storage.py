@@ -51,7 +51,7 @@ def _objects(s3, bucket: str, prefix: str) -> list[str]:
     return [item["Key"] for page in pages for item in page.get("Contents", []) if not item["Key"].endswith("/")]
 
 
-def _download(s3, bucket: str, key: str, path: str) -> None:
+def download(s3, bucket: str, key: str, path: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     with open(path, "wb") as file:
@@ -83,7 +83,7 @@ def download_channel(s3, uri: str, folder: str, region: str) -> None:
             "S3 prefix, and that the role has \"s3:ListBucket\" permissions on the bucket.")
     for key in keys:
         relative = key[len(prefix):].lstrip("/") or key.rsplit("/", 1)[-1]
-        _download(s3, bucket, key, _inside(folder, relative))
+        download(s3, bucket, key, _inside(folder, relative))
 
 
 def upload_folder(s3, folder: str, uri: str) -> None:
@@ -134,7 +134,7 @@ class CheckpointSync:
         for key in _objects(self._s3, self._bucket, self._prefix):
             relative = key[len(self._prefix):]
             path = _inside(self._folder, relative)
-            _download(self._s3, self._bucket, key, path)
+            download(self._s3, self._bucket, key, path)
             self._known[relative] = _signature(os.stat(path))
 
     def start(self) -> None:

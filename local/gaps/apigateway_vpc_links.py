@@ -19,7 +19,7 @@ from ministack.services.cloudformation import provisioners
 
 _TYPE = "AWS::ApiGatewayV2::VpcLink"
 #: API Gateway renames these of an answer, and gives its own instead.
-_OWN_HEADERS = {"connection", "content-length", "date", "server", "transfer-encoding", "x-amzn-requestid"}
+_OWN_HEADERS = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "x-amzn-requestid"}
 
 _request = contextvars.ContextVar("slipway_vpc_link_request")
 

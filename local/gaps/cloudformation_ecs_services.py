@@ -28,12 +28,15 @@ def _reasons(service: dict) -> str:
 def _await_steady(service: dict, definition: str) -> None:
     deadline = time.monotonic() + _LONGEST_SECONDS
     while time.monotonic() < deadline:
-        deployments = service["deployments"]
+        deployments = list(service["deployments"])
         primary = ecs._primary_deployment(service)
-        if any(each["rolloutState"] == "FAILED" and each["taskDefinition"] == definition for each in deployments):
+        # The newest one comes first.
+        wanted = next((each for each in deployments if each["taskDefinition"] == definition), None)
+        if wanted and wanted["rolloutState"] == "FAILED":
             raise ValueError(f"Error occurred during operation 'ECS Deployment Circuit Breaker was triggered': "
                              f"{_reasons(service)}")
-        if (primary and primary["rolloutState"] == "COMPLETED" and len(deployments) == 1
+        others = [each for each in deployments if each is not primary and each["rolloutState"] != "FAILED"]
+        if (wanted is primary and primary and primary["rolloutState"] == "COMPLETED" and not others
                 and primary["runningCount"] >= service["desiredCount"]):
             return
         time.sleep(_POLL_SECONDS)

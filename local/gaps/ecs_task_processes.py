@@ -67,6 +67,7 @@ class _Handle:
 
     def _end(self) -> None:
         self._container.end()
+        self._place.ended()
 
     def remove(self, **_) -> None:
         pass
@@ -173,6 +174,7 @@ def _start_task(task: dict, definition: dict, overrides: list[dict], client: _Cl
             if not ecs._task_is_active(arn, task):
                 raise _StartFailed("the task was stopped")
             running = containers.start_container(container, place, _variables(container, overrides))
+            place.containers.append(running)
             client.containers.add(running, place)
             started[container["name"]] = running
             _attach(task, definition, started)
@@ -182,7 +184,7 @@ def _start_task(task: dict, definition: dict, overrides: list[dict], client: _Cl
     except Exception:
         for container in started.values():
             container.end()
-        place.remove()
+        place.ended()
         raise
 
 
