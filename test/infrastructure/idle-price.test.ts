@@ -141,10 +141,11 @@ describe('a price', () => {
     ['AWS::ECS::Service', { DesiredCount: 2 }],
     ['AWS::DynamoDB::GlobalTable', { BillingMode: 'PROVISIONED' }],
     ['AWS::ApiGateway::Stage', { CacheClusterEnabled: true }],
-  ])('that is not known is told, and not taken for nothing: %s %j', (type, properties) => 
+  ])('that is not known is told, and not taken for nothing: %s %j', (type, properties) => {
     expect(idlePrice(one(type, properties)).unknown).toEqual([
       expect.stringMatching(new RegExp(`^${type} in Slipway-dev-State has no price; add it`)),
-    ]););
+    ]);
+  });
 
   it('counts as many metrics of a model as its contracts name, or more', async () => {
     const names = new Set<string>();
