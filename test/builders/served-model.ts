@@ -11,8 +11,8 @@ import { loadVersion } from '../../core/inference/load-version.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
 import type { BuiltVersion } from './model-version.ts';
 
-/** A built version, live and served by ONNX Runtime; what it answered is kept in `answers`. */
-export function servedModel({ record, objects }: BuiltVersion) {
+/** A built version, live and served by ONNX Runtime; what it answered is kept in `answers`, unless not wanted. */
+export function servedModel({ record, objects }: BuiltVersion, { keepsAnswers = true } = {}) {
   const { model, version } = record;
   const answers: Prediction[] = [];
   const versions = new LiveVersions({
@@ -34,7 +34,9 @@ export function servedModel({ record, objects }: BuiltVersion) {
     },
   });
   const answered = (prediction: Prediction): void => {
-    answers.push(prediction);
+    // Whoever asks very often must not grow by it, but see the log's work done.
+    if (keepsAnswers) answers.push(prediction);
+    else prediction.lines();
   };
   const served: ServedModel = { name: model, versions, answered };
   return { served, answers };
