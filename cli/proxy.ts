@@ -1,9 +1,13 @@
 // Answers on localhost for clients that cannot sign or have no token, in this person's name.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  request as requestByHttp,
+  type ServerResponse,
+} from 'node:http';
+import { request as requestByTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 import { describeError } from './command-error.ts';
 import type { Authorize } from './sign-request.ts';
 
@@ -25,15 +29,20 @@ export const defaultProxyPort = 8080;
 /** The API takes no more. */
 const limitBytes = 4 * 1024 * 1024;
 /** Whatever else a client sends is between it and this proxy. */
-const passedOn = ['accept', 'accept-language', 'content-type', 'x-amzn-trace-id', 'x-request-id'];
-/** Of a connection, or of an encoding that was undone on the way. */
-const notPassedBack = new Set([
-  'connection',
+const passedOn = [
+  'accept',
+  'accept-encoding',
+  'accept-language',
   'content-encoding',
-  'content-length',
-  'keep-alive',
-  'transfer-encoding',
-]);
+  'content-type',
+  'inference-header-content-length',
+  'user-agent',
+  'x-amzn-trace-id',
+  'x-request-id',
+  'x-slipway-purpose',
+];
+/** Of a connection: this proxy has two. */
+const notPassedBack = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 
 /** A request cannot be passed on; its status and what to do. */
 class RefusedRequest extends Error {
@@ -100,16 +109,29 @@ async function forward(
     const value = request.headers[name];
     if (typeof value === 'string') headers[name] = value;
   }
-  const reply = await fetch(url, {
-    method,
-    headers: { ...headers, ...(await authorize({ method, url, headers, body })) },
-    ...(body.length > 0 && { body }),
-    redirect: 'manual',
+  // What stands between here and the API may ask for other encodings: that is not signed.
+  const { 'accept-encoding': _, ...signed } = headers;
+  const authorization = await authorize({ method, url, headers: signed, body });
+  const reply = await send(url, method, { ...headers, ...authorization }, body);
+  const passed = Object.entries(reply.headers).filter(([name]) => !notPassedBack.has(name));
+  response.writeHead(reply.statusCode ?? 502, Object.fromEntries(passed));
+  await pipeline(reply, response);
+}
+
+/** Not fetch: it would undo a reply's encoding, and a body of another length would have the wrong headers. */
+function send(
+  url: URL,
+  method: string,
+  headers: Readonly<Record<string, string>>,
+  body: Buffer,
+): Promise<IncomingMessage> {
+  const request = url.protocol === 'https:' ? requestByTls : requestByHttp;
+  const length = body.length > 0 || method === 'POST' ? { 'content-length': body.length } : {};
+  return new Promise((resolve, reject) => {
+    request(url, { method, headers: { ...headers, ...length } }, resolve)
+      .on('error', reject)
+      .end(body);
   });
-  const passed = [...reply.headers].filter(([name]) => !notPassedBack.has(name));
-  response.writeHead(reply.status, passed.flat());
-  if (!reply.body) return void response.end();
-  await pipeline(Readable.fromWeb(reply.body as ReadableStream), response);
 }
 
 function tell(response: ServerResponse, error: unknown): void {
