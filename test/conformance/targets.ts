@@ -1,0 +1,148 @@
+// Doors with two small models behind them, for clients that were not written here.
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
+import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
+import { s3Objects } from '../../adapters/s3-objects.ts';
+import { columnsVersion, type Parcel, parcelPrediction } from '../builders/columns-version.ts';
+import { type BuiltVersion, modelVersion } from '../builders/model-version.ts';
+import { type LinearModel, linearPrediction } from '../builders/onnx-model.ts';
+import { root } from '../e2e/command-line.ts';
+import { type Laptop, startLaptop, until } from '../e2e/laptop.ts';
+import { modelsFolder } from '../e2e/parcels.ts';
+
+/** One door: where it is, and what lets a client in. */
+export interface Target {
+  readonly name: string;
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly token?: string;
+  /** Of a caller who may do nothing with these models. */
+  readonly otherToken?: string;
+}
+
+/** A model, some of its rows, and what is to be answered to them. */
+export interface Expectation {
+  readonly name: string;
+  readonly rows: readonly object[];
+  readonly predictions: readonly number[];
+}
+
+/** All inputs are numbers, so that one matrix says them too. */
+const numbers = 'parcel-numbers';
+/** Every type of column there is, under names that no program would choose. */
+const columns = 'parcel-columns';
+const graph: LinearModel = { weights: [0.01, -0.2], bias: 0.5 };
+
+const numberRows = [1, 17.25, 120, 299.5].map((length, items) => ({ length, items }));
+const columnRows: readonly Parcel[] = [
+  { 'Length (cm)': 12.5, 'fragile?': true, 'sent.at': '2026-05-31T14:30:00Z', carrier: 'north' },
+  {
+    'Length (cm)': 80,
+    'fragile?': false,
+    'sent.at': '2026-06-01T00:00:00Z',
+    carrier: 'Sjælland ✈',
+  },
+];
+
+export const expectations = {
+  numbers: {
+    name: numbers,
+    rows: numberRows,
+    predictions: numberRows.map(({ length, items }) => linearPrediction(graph, [length, items])),
+  },
+  columns: { name: columns, rows: columnRows, predictions: columnRows.map(parcelPrediction) },
+} satisfies Record<string, Expectation>;
+
+/** Registers a version as the pipeline does, and has it answer. */
+async function goLive({ tableName, artifacts }: Laptop, built: BuiltVersion): Promise<void> {
+  const { record, objects } = built;
+  const { model, version, runId, trainingId, registeredAt: at } = record;
+  const bucket = s3Objects({ bucket: artifacts.bucket });
+  for (const [key, bytes] of objects) await bucket.put(key, bytes);
+  const registry = dynamodbRegistry({ tableName });
+  const trigger = { kind: 'person', by: 'conformance' } as const;
+  await registry.putRun({ model, runId, trigger, status: 'RUNNING', reasons: [], startedAt: at });
+  await registry.reserveVersion(model, trainingId);
+  await registry.registerVersion(record, []);
+  const ledger = dynamodbLedger({ tableName });
+  for (const state of ['staged', 'live'] as const) {
+    await ledger.append({ model, state, version, reason: 'conformance', by: state, at });
+  }
+}
+
+/** One that nobody uses yet. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
+    });
+  });
+}
+
+async function startServer({ tableName, artifacts }: Laptop) {
+  const port = await freePort();
+  const log: string[] = [];
+  const child = spawn(process.execPath, [join(root, 'containers/inference-server/main.ts')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      MODELS: JSON.stringify([numbers, columns].map((name) => ({ name }))),
+      REGISTRY_TABLE: tableName,
+      ARTIFACTS_BUCKET: artifacts.bucket,
+      PORT: String(port),
+      WORKER_THREADS: '0',
+    },
+  });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => log.push(chunk.toString()));
+  }
+  const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
+  const url = `http://127.0.0.1:${port}`;
+  for (const { name } of Object.values(expectations)) {
+    await until(async () => {
+      if (child.exitCode !== null) throw new Error(`the server ended:\n${log.join('')}`);
+      const reply = await fetch(`${url}/v2/models/${name}/ready`).catch(() => undefined);
+      return reply?.ok === true ? true : undefined;
+    });
+  }
+  return {
+    url,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** A laptop cloud of its own with the models on Lambda behind the API, and the server's process beside it. */
+export async function startTargets() {
+  const folder = modelsFolder([numbers, columns]);
+  const stops = [async () => rmSync(folder, { recursive: true, force: true })];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.reverse()) await end();
+  };
+  try {
+    const laptop = await startLaptop(folder);
+    stops.push(() => laptop.stop());
+    await goLive(laptop, modelVersion(1, graph, numbers));
+    await goLive(laptop, columnsVersion(1, columns));
+    const { token } = await laptop.json('token');
+    const { token: otherToken } = await laptop.json('token', '--scope', 'other:predict');
+    const server = await startServer(laptop);
+    stops.push(() => server.stop());
+    const targets: Target[] = [
+      { name: 'Lambda behind API Gateway', url: laptop.api, token, otherToken },
+      { name: 'inference server', url: server.url },
+    ];
+    return { targets, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
