@@ -32,6 +32,9 @@ const testEnvironments = {
   client: 'clients/python/requirements.txt',
 };
 
+/** Other people's clients, which the API is held against; KServe's runs with no newer Python. */
+const conformance = { lockFile: 'test/conformance/requirements.txt', below: [3, 14] };
+
 /** What the trainer of own Python programs is tested with: every library that it knows. */
 const trainerLibraries = [
   'containers/trainers/python/requirements.in',
@@ -115,22 +118,21 @@ function pythonVersion(command) {
   return [major, minor];
 }
 
-function findPython() {
+const isBefore = ([major, minor], [otherMajor, otherMinor]) =>
+  major < otherMajor || (major === otherMajor && minor < otherMinor);
+
+function findPython(below) {
   const candidates = process.env.PYTHON
     ? [process.env.PYTHON]
     : ['python3', 'python3.13', 'python3.12', 'python3.11', 'python'];
   for (const candidate of candidates) {
     const version = pythonVersion(candidate);
-    if (
-      version &&
-      (version[0] > minimumPython[0] ||
-        (version[0] === minimumPython[0] && version[1] >= minimumPython[1]))
-    ) {
-      return candidate;
-    }
+    if (!version || isBefore(version, minimumPython)) continue;
+    if (!below || isBefore(version, below)) return candidate;
   }
+  const upTo = below ? `, but older than ${below.join('.')},` : '';
   throw new SetupError(
-    `Python ${minimumPython.join('.')} or newer with the venv module is missing (looked for: ${candidates.join(', ')}). ` +
+    `Python ${minimumPython.join('.')} or newer${upTo} with the venv module is missing (looked for: ${candidates.join(', ')}). ` +
       'Install it (Debian and Ubuntu: apt install python3-venv; macOS: brew install python@3.13), ' +
       'or name one in the PYTHON environment variable.',
   );
@@ -150,12 +152,12 @@ async function installNodePackages() {
   writeFileSync(stamp, fingerprint);
 }
 
-async function installPythonEnvironment(name, lockFile) {
+async function installPythonEnvironment(name, lockFile, below) {
   const folder = join(root, '.venv', name);
   const stamp = join(folder, '.slipway-stamp');
   const fingerprint = sha256OfFile(join(root, lockFile));
   if (isCurrent(stamp, fingerprint)) return;
-  const python = findPython();
+  const python = findPython(below);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   await step(`Python environment '${name}'`, python, ['-m', 'venv', folder]);
@@ -334,9 +336,13 @@ async function installPythonEnvironments(lockFiles) {
   }
 }
 
-/** PyTorch is large: nobody who checks types waits for it. */
+const installConformance = () =>
+  installPythonEnvironment('conformance', conformance.lockFile, conformance.below);
+
+/** What is large is installed for the steps that use it: nobody who checks types waits for PyTorch. */
 async function installTestEnvironments(steps) {
   await installPythonEnvironments(testEnvironments);
+  if (steps.length === 0 || steps.includes('e2e')) await installConformance();
   const training = ['trainers', 'integration'];
   if (steps.length > 0 && !steps.some((step) => training.includes(step))) return;
   await buildModelEnvironment({
@@ -383,6 +389,7 @@ export async function runScript(script, args) {
   try {
     await setUp();
     if (script === 'test/run.ts') await installTestEnvironments(args);
+    if (script === 'test/conformance/conformance.ts') await installConformance();
     const folder = nodeFolder();
     await prepareModels(folder, script, args);
     if (script === 'wheels' || script === 'python') return;

@@ -5,7 +5,6 @@ import { errorFields, log } from '../../adapters/structured-log.ts';
 import { WorkerPool } from '../../adapters/worker-session.ts';
 import { inferenceEndpoint } from '../../core/inference/endpoint.ts';
 import { routeOf } from '../../core/inference/routes.ts';
-import { platformVersion } from '../../core/version.ts';
 import { type ServerEnvironment, serverEnvironment } from './environment.ts';
 import { HttpServer } from './http-server.ts';
 import { type RunningModel, runModel } from './served-model.ts';
@@ -80,7 +79,6 @@ async function serve(): Promise<void> {
   const models = runModels(environment);
   const [defaultModel] = models.keys();
   const answer = inferenceEndpoint(models, {
-    version: platformVersion,
     scoring: defaultModel === undefined ? undefined : { defaultModel },
     accepts: () => server.accepts,
     refused: ({ model, ...refusal }) =>

@@ -18,8 +18,8 @@ function grantsOf(scopes: readonly string[]): Grant[] {
 }
 
 /**
- * predict includes, in both protocols, what the model takes and whether it is ready, and of the Open
- * Inference Protocol whether there is a server at all, which its clients ask first.
+ * predict includes, in both protocols, what the model takes and whether it is ready, and whether there is
+ * a server at all, which clients ask first.
  */
 const routesOf = ({ model, action }: Grant): string[] =>
   action === 'feedback'
@@ -30,6 +30,7 @@ const routesOf = ({ model, action }: Grant): string[] =>
         `GET/v2/models/${model}`,
         `GET/v2/models/${model}/*`,
         `POST/v2/models/${model}/*`,
+        'GET/',
         'GET/v2',
         'GET/v2/health/*',
       ];

@@ -1,4 +1,5 @@
 // One request path for every door: Lambda, the server, and whoever tests them.
+import { platformVersion } from '../version.ts';
 import { failureReply } from './failure-reply.ts';
 import { HttpError } from './http-error.ts';
 import {
@@ -19,6 +20,7 @@ import { askV1 } from './protocols/v1.ts';
 import { askV2 } from './protocols/v2.ts';
 import { modelMetadata } from './protocols/v2-metadata.ts';
 import { isScoring, type Route, routeOf } from './routes.ts';
+import { aliveV1, serverMetadata } from './server-metadata.ts';
 
 export type { EndpointReply, EndpointRequest } from './http-messages.ts';
 
@@ -40,8 +42,6 @@ export interface RefusedRequest {
 }
 
 export interface EndpointOptions {
-  /** Of the platform, for `GET /v2`. */
-  readonly version?: string;
   /** Whether new requests are still welcome; a server that is about to end says no. */
   readonly accepts?: () => boolean;
   /**
@@ -55,8 +55,6 @@ export interface EndpointOptions {
 }
 
 type Models = ReadonlyMap<string, ServedModel>;
-
-const extensions = ['binary_tensor_data'];
 
 function purposeOf({ headers }: EndpointRequest): PredictionPurpose | undefined {
   const stated = headers[purposeHeader];
@@ -186,12 +184,10 @@ async function aboutModel(served: ServedModel, route: Route, { requestId }: Endp
 }
 
 function aboutServer(models: Models, { action }: Route, options: EndpointOptions) {
-  if (action === 'server') {
-    return jsonReply(200, { name: 'slipway', version: options.version ?? 'unknown', extensions });
-  }
+  if (action === 'server') return jsonReply(200, serverMetadata);
+  if (action === 'alive') return jsonReply(200, aliveV1);
   if (action === 'version') {
-    const headers = { 'Content-Type': 'text/plain' };
-    return { status: 200, headers, body: options.version ?? 'unknown' };
+    return { status: 200, headers: { 'Content-Type': 'text/plain' }, body: platformVersion };
   }
   if (action === 'live')
     return jsonReply(200, { live: true, ready: options.accepts?.() !== false });

@@ -2,6 +2,7 @@
 export type Action =
   | 'predict-v1'
   | 'model-v1'
+  | 'alive'
   | 'server'
   | 'live'
   | 'ready'
@@ -25,6 +26,7 @@ export const isScoring = ({ action }: Route): boolean =>
   action === 'invocations' || action === 'ping' || action === 'version';
 
 const server: Readonly<Record<string, Route>> = {
+  '/': { action: 'alive', method: 'GET' },
   '/v2': { action: 'server', method: 'GET' },
   '/v2/': { action: 'server', method: 'GET' },
   '/v2/health/live': { action: 'live', method: 'GET' },

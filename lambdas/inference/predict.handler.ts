@@ -16,7 +16,6 @@ import { loadVersion } from '../../core/inference/load-version.ts';
 import { loggedRecords } from '../../core/inference/log-sampling.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
 import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
-import { platformVersion } from '../../core/version.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { gatewayHandler, type Refusal, refusalOf } from '../runtime/http-handler.ts';
 import { PredictEnvironment } from './predict.contract.ts';
@@ -133,7 +132,6 @@ const refused = ({ level, message, status, fields }: Refusal): void =>
   measure(model, status < 500 ? {} : errors(1), level, message, { status, ...fields });
 
 const endpoint = inferenceEndpoint(new Map([[model, { name: model, versions, cache, answered }]]), {
-  version: platformVersion,
   refused: ({ status, error, request }) => refused(refusalOf(status, error, request.requestId)),
   notLogged: (error, { requestId }) =>
     measure(model, {}, 'error', 'the prediction was not logged', {

@@ -23,7 +23,7 @@ import {
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { platformVersion } from '../../core/version.ts';
+import { aliveV1, serverMetadata } from '../../core/inference/server-metadata.ts';
 import { AuthorizeCallerEnvironment } from '../../lambdas/inference/authorize-caller.contract.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
 import { waive } from '../runtime/waivers.ts';
@@ -55,13 +55,6 @@ export interface InferenceApiProps {
   readonly routes: readonly ModelRoutes[];
   readonly logRetention: RetentionDays;
 }
-
-/** The same for every environment: what it is depends on nothing but this code. */
-const serverMetadata = {
-  name: 'slipway',
-  version: platformVersion,
-  extensions: ['binary_tensor_data'],
-};
 
 const withoutFirewall =
   'every caller is authenticated and throttled; the environment asks for no web ACL, which costs by the month';
@@ -159,11 +152,12 @@ export class InferenceApi extends Construct {
     }
   }
 
-  /** What clients of the Open Inference Protocol ask before they ask a model: this gateway is the server. */
+  /** What clients ask before they ask a model: this gateway is the server. */
   private addServerRoutes(method: MethodOptions): Resource {
     const v2 = this.api.root.addResource('v2');
     const health = v2.addResource('health');
     const alive = { live: true, ready: true };
+    this.addMock(this.api.root, 'GET', { status: '200', body: aliveV1 }, method);
     this.addMock(v2, 'GET', { status: '200', body: serverMetadata }, method);
     this.addMock(health.addResource('live'), 'GET', { status: '200', body: alive }, method);
     this.addMock(health.addResource('ready'), 'GET', { status: '200', body: alive }, method);

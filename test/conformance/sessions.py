@@ -24,9 +24,14 @@ setting = json.load(sys.stdin)
 numbers, columns = setting["numbers"], setting["columns"]
 url = setting["url"]
 authority = url.removeprefix("http://").removeprefix("https://")
-headers = {"authorization": f"Bearer {setting['token']}"} if "token" in setting else {}
+token = setting.get("token")
 
 checks = []
+
+
+def credentials(given=token):
+    """Headers anew for each call: tritonclient adds its own to those that it is given."""
+    return {"authorization": f"Bearer {given}"} if given else {}
 
 
 def check(client):
@@ -68,7 +73,7 @@ def tensors_of(model, shape=lambda rows: [rows], times=1):
     """name → datatype and values, as the model's own metadata asks for them."""
     rows = model["rows"] * times
     with client() as asked:
-        inputs = asked.get_model_metadata(model["name"], headers=headers)["inputs"]
+        inputs = asked.get_model_metadata(model["name"], headers=credentials())["inputs"]
     found = {}
     for column in inputs:
         name, datatype = column["name"], column["datatype"]
@@ -100,7 +105,7 @@ def matrix_of(model, dtype, datatype, binary=True):
 def infer(model, inputs, **options):
     with client() as asked:
         name = model if isinstance(model, str) else model["name"]
-        return asked.infer(name, inputs, headers=headers, **options)
+        return asked.infer(name, inputs, headers=credentials(), **options)
 
 
 def outputs(**binary):
@@ -114,14 +119,14 @@ def outputs(**binary):
 def _():
     """the server is live and ready"""
     with client() as asked:
-        assert asked.is_server_live(headers=headers) and asked.is_server_ready(headers=headers)
+        assert asked.is_server_live(headers=credentials()) and asked.is_server_ready(headers=credentials())
 
 
 @check("tritonclient")
 def _():
     """the server says its name, its version and that it takes binary tensors"""
     with client() as asked:
-        metadata = asked.get_server_metadata(headers=headers)
+        metadata = asked.get_server_metadata(headers=credentials())
     assert metadata["name"] and metadata["version"], metadata
     assert "binary_tensor_data" in metadata["extensions"], metadata
 
@@ -131,10 +136,10 @@ def _():
     """a model is ready, also by its version; another version and another model are not"""
     name = numbers["name"]
     with client() as asked:
-        assert asked.is_model_ready(name, headers=headers)
-        assert asked.is_model_ready(name, "1", headers=headers)
-        assert not asked.is_model_ready(name, "7", headers=headers)
-        assert not asked.is_model_ready("nobody", headers=headers)
+        assert asked.is_model_ready(name, headers=credentials())
+        assert asked.is_model_ready(name, "1", headers=credentials())
+        assert not asked.is_model_ready(name, "7", headers=credentials())
+        assert not asked.is_model_ready("nobody", headers=credentials())
 
 
 for model in (numbers, columns):
@@ -143,7 +148,7 @@ for model in (numbers, columns):
     def _(model=model):
         """the model says what it takes and gives"""
         with client() as asked:
-            metadata = asked.get_model_metadata(model["name"], "1", headers=headers)
+            metadata = asked.get_model_metadata(model["name"], "1", headers=credentials())
         assert metadata["name"] == model["name"] and metadata["versions"] == ["1"], metadata
         assert metadata["platform"] == "onnx_onnxv1", metadata
         assert {column["name"] for column in metadata["inputs"]} >= set(model["rows"][0]), metadata
@@ -155,14 +160,14 @@ for model in (numbers, columns):
 def _():
     """the metadata of a model that there is not is an error in words"""
     with client() as asked:
-        fails(lambda: asked.get_model_metadata("nobody", headers=headers), "no", status=404)
+        fails(lambda: asked.get_model_metadata("nobody", headers=credentials()), "no", status=404)
 
 
 @check("tritonclient")
 def _():
     """an extension that is not claimed is an error in words"""
     with client() as asked:
-        fails(lambda: asked.get_inference_statistics(numbers["name"], headers=headers))
+        fails(lambda: asked.get_inference_statistics(numbers["name"], headers=credentials()))
 
 
 # tritonclient.http: inference
@@ -314,12 +319,22 @@ for algorithm in ("gzip", "deflate"):
     compressed_reply.__doc__ = f"a reply by {algorithm}"
     check("tritonclient")(compressed_reply)
 
+    def is_compressed(algorithm=algorithm):
+        data = {"instances": columns["rows"] * 100}
+        asked = {**credentials(), "accept-encoding": algorithm}
+        reply = httpx.post(f"{url}/v1/models/{columns['name']}:predict", json=data, headers=asked)
+        assert reply.headers["content-encoding"] == algorithm, reply.headers
+        near(reply.json()["predictions"], columns["predictions"] * 100)
+
+    is_compressed.__doc__ = f"a long reply is in {algorithm} where that is asked for"
+    check("httpx")(is_compressed)
+
 
 @check("tritonclient")
 def _():
     """a body that is made and read by itself"""
     body, header = triton.InferenceServerClient.generate_request_body(inputs_of(tensors_of(columns)))
-    named = {**headers, "Inference-Header-Content-Length": str(header)}
+    named = {**credentials(), "Inference-Header-Content-Length": str(header)}
     reply = httpx.post(f"{url}/v2/models/{columns['name']}/infer", content=body, headers=named)
     length = int(reply.headers["inference-header-content-length"])
     result = triton.InferenceServerClient.parse_response_body(reply.content, header_length=length)
@@ -342,7 +357,7 @@ def _():
     tensors = tensors_of(numbers)
     with client(concurrency=4) as asked:
         waiting = [
-            asked.async_infer(numbers["name"], inputs_of(tensors), headers=headers, request_id=str(n))
+            asked.async_infer(numbers["name"], inputs_of(tensors), headers=credentials(), request_id=str(n))
             for n in range(12)
         ]
         for n, handle in enumerate(waiting):
@@ -437,22 +452,22 @@ def _():
 
     async def session():
         async with triton_aio.InferenceServerClient(authority) as asked:
-            assert await asked.is_server_live(headers=headers)
-            assert await asked.is_server_ready(headers=headers)
-            assert await asked.is_model_ready(columns["name"], headers=headers)
-            assert (await asked.get_model_metadata(columns["name"], headers=headers))["inputs"]
+            assert await asked.is_server_live(headers=credentials())
+            assert await asked.is_server_ready(headers=credentials())
+            assert await asked.is_model_ready(columns["name"], headers=credentials())
+            assert (await asked.get_model_metadata(columns["name"], headers=credentials()))["inputs"]
             for binary in (True, False):
                 for algorithm in (None, "gzip", "deflate"):
                     result = await asked.infer(
                         columns["name"],
                         inputs_of(tensors_of(columns, times=50), binary),
-                        headers=dict(headers),
+                        headers=credentials(),
                         request_compression_algorithm=algorithm,
                         response_compression_algorithm=algorithm,
                     )
                     near(result.as_numpy("prediction"), columns["predictions"] * 50)
             try:
-                await asked.infer("nobody", inputs_of(tensors_of(columns)), headers=dict(headers))
+                await asked.infer("nobody", inputs_of(tensors_of(columns)), headers=credentials())
             except InferenceServerException as error:
                 assert str(error.status()) == "404" and "no" in str(error), error
             else:
@@ -494,9 +509,9 @@ def _():
     """the server is live, the model ready, and another one an error in words"""
 
     async def session(asked):
-        assert await asked.is_server_live(url, headers=dict(headers))
-        assert await asked.is_model_ready(url, numbers["name"], headers=dict(headers))
-        await refused(asked.is_model_ready(url, "nobody", headers=dict(headers)), 404, "no")
+        assert await asked.is_server_live(url, headers=credentials())
+        assert await asked.is_model_ready(url, numbers["name"], headers=credentials())
+        await refused(asked.is_model_ready(url, "nobody", headers=credentials()), 404, "no")
 
     asyncio.run(kserve("v1", session))
 
@@ -506,7 +521,7 @@ for model in (numbers, columns):
     def by_instances(model=model):
         async def session(asked):
             data = {"instances": model["rows"]}
-            reply = await asked.infer(url, data, model_name=model["name"], headers=dict(headers))
+            reply = await asked.infer(url, data, model_name=model["name"], headers=credentials())
             near(reply["predictions"], model["predictions"])
 
         asyncio.run(kserve("v1", session))
@@ -521,7 +536,7 @@ def _():
 
     async def session(asked):
         data = {"instances": [{**numbers["rows"][0], "length": 301}]}
-        call = asked.infer(url, data, model_name=numbers["name"], headers=dict(headers))
+        call = asked.infer(url, data, model_name=numbers["name"], headers=credentials())
         await refused(call, 400, "instances[0].length", "300")
 
     asyncio.run(kserve("v1", session))
@@ -532,10 +547,10 @@ def _():
     """the server is live and ready, the model too, and another one is not"""
 
     async def session(asked):
-        assert await asked.is_server_live(url, headers=dict(headers)) is True
-        assert await asked.is_server_ready(url, headers=dict(headers)) is True
-        assert await asked.is_model_ready(url, columns["name"], headers=dict(headers)) is True
-        assert await asked.is_model_ready(url, "nobody", headers=dict(headers)) is False
+        assert await asked.is_server_live(url, headers=credentials()) is True
+        assert await asked.is_server_ready(url, headers=credentials()) is True
+        assert await asked.is_model_ready(url, columns["name"], headers=credentials()) is True
+        assert await asked.is_model_ready(url, "nobody", headers=credentials()) is False
 
     asyncio.run(kserve("v2", session))
 
@@ -552,7 +567,7 @@ for model in (numbers, columns):
                         wanted = [RequestedOutput(name, parameters) for name in ("prediction", "prediction_id")]
                     request = kserve_request(model, binary, request_outputs=wanted, request_id="r-1")
                     reply = await asked.infer(
-                        url, request, model_name=model["name"], headers=dict(headers)
+                        url, request, model_name=model["name"], headers=credentials()
                     )
                     by_name = {output.name: output for output in reply.outputs}
                     near(by_name["prediction"].as_numpy(), model["predictions"])
@@ -571,7 +586,7 @@ def _():
 
     async def session(asked):
         request = kserve_request(columns, True, parameters={"binary_data_output": True})
-        reply = await asked.infer(url, request, model_name=columns["name"], headers=dict(headers))
+        reply = await asked.infer(url, request, model_name=columns["name"], headers=credentials())
         near(reply.outputs[0].as_numpy(), columns["predictions"])
 
     asyncio.run(kserve("v2", session))
@@ -583,14 +598,14 @@ def _():
 
     async def session(asked):
         request = kserve_request(numbers, True)
-        call = asked.infer(url, request, model_name="nobody", headers=dict(headers))
+        call = asked.infer(url, request, model_name="nobody", headers=credentials())
         await refused(call, 404, "no")
         request.inputs = request.inputs[1:]
-        call = asked.infer(url, request, model_name=numbers["name"], headers=dict(headers))
+        call = asked.infer(url, request, model_name=numbers["name"], headers=credentials())
         await refused(call, 400, "length")
         wanted = [RequestedOutput("probability")]
         request = kserve_request(numbers, False, request_outputs=wanted)
-        call = asked.infer(url, request, model_name=numbers["name"], headers=dict(headers))
+        call = asked.infer(url, request, model_name=numbers["name"], headers=credentials())
         await refused(call, 400, "probability")
 
     asyncio.run(kserve("v2", session))
@@ -598,18 +613,17 @@ def _():
 
 # Who may come in
 
-if headers:
+if token:
 
     @check("tritonclient")
     def _():
         """nobody without a token, nor with another model's"""
-        other = {"authorization": f"Bearer {setting['otherToken']}"}
-        for given, status, word in ((None, 401, "credentials"), (other, 403, "allow")):
+        for given, status, word in ((None, 401, "credentials"), (setting["otherToken"], 403, "allow")):
             with client() as asked:
                 name = numbers["name"]
-                fails(lambda: asked.get_model_metadata(name, headers=given), word, status=status)
+                fails(lambda: asked.get_model_metadata(name, headers=credentials(given or '')), word, status=status)
                 inputs = inputs_of(tensors_of(numbers))
-                fails(lambda: asked.infer(name, inputs, headers=given), word, status=status)
+                fails(lambda: asked.infer(name, inputs, headers=credentials(given or '')), word, status=status)
 
     @check("KServe V2")
     def _():

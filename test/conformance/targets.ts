@@ -3,13 +3,15 @@ import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { FirehoseClient, ListDeliveryStreamsCommand } from '@aws-sdk/client-firehose';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
+import { modelStackName } from '../../core/model/stack-names.ts';
 import { columnsVersion, type Parcel, parcelPrediction } from '../builders/columns-version.ts';
 import { type BuiltVersion, modelVersion } from '../builders/model-version.ts';
 import { type LinearModel, linearPrediction } from '../builders/onnx-model.ts';
-import { root } from '../e2e/command-line.ts';
+import { root, startSlipway } from '../e2e/command-line.ts';
 import { type Laptop, startLaptop, until } from '../e2e/laptop.ts';
 import { modelsFolder } from '../e2e/parcels.ts';
 
@@ -85,14 +87,29 @@ function freePort(): Promise<number> {
   });
 }
 
+/** The stream that the model's stack has for its prediction log. */
+async function predictionStreamOf(model: string): Promise<string> {
+  const { DeliveryStreamNames = [] } = await new FirehoseClient().send(
+    new ListDeliveryStreamsCommand(),
+  );
+  const stack = modelStackName('local', model);
+  const stream = DeliveryStreamNames.find((name) => name.startsWith(`${stack}-`));
+  if (stream === undefined) throw new Error(`${stack} has no stream: ${DeliveryStreamNames}`);
+  return stream;
+}
+
 async function startServer({ tableName, artifacts }: Laptop) {
   const port = await freePort();
   const log: string[] = [];
+  const models = [numbers, columns].map(async (name) => {
+    return { name, predictionStream: await predictionStreamOf(name) };
+  });
+  const MODELS = JSON.stringify(await Promise.all(models));
   const child = spawn(process.execPath, [join(root, 'containers/inference-server/main.ts')], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
-      MODELS: JSON.stringify([numbers, columns].map((name) => ({ name }))),
+      MODELS,
       REGISTRY_TABLE: tableName,
       ARTIFACTS_BUCKET: artifacts.bucket,
       PORT: String(port),
@@ -120,6 +137,20 @@ async function startServer({ tableName, artifacts }: Laptop) {
   };
 }
 
+/** What signs for clients that cannot: as a person starts it. */
+async function startProxy({ endpoint }: Laptop) {
+  const { port } = new URL(endpoint);
+  const command = startSlipway(['proxy', '--cloud', port, '--port', '0', '--json']);
+  const [, url = ''] = await command.saying(/"url": "(http:[^"]+)"/);
+  return {
+    url,
+    async stop() {
+      command.interrupt();
+      await command.finished;
+    },
+  };
+}
+
 /** A laptop cloud of its own with the models on Lambda behind the API, and the server's process beside it. */
 export async function startTargets() {
   const folder = modelsFolder([numbers, columns]);
@@ -136,11 +167,14 @@ export async function startTargets() {
     const { token: otherToken } = await laptop.json('token', '--scope', 'other:predict');
     const server = await startServer(laptop);
     stops.push(() => server.stop());
+    const proxy = await startProxy(laptop);
+    stops.push(() => proxy.stop());
     const targets: Target[] = [
       { name: 'Lambda behind API Gateway', url: laptop.api, token, otherToken },
+      { name: 'the same, through slipway proxy', url: proxy.url },
       { name: 'inference server', url: server.url },
     ];
-    return { targets, stop };
+    return { targets, laptop, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -41,8 +41,8 @@ describe("the callers' API", () => {
 
   it('lets nobody in without credentials', () => {
     const methods = Object.values(api.findResources('AWS::ApiGateway::Method'));
-    // Of each model six, of the server three, and two for what no model has.
-    expect(methods).toHaveLength(2 * 6 + 3 + 2);
+    // Of each model six, of the server four, and two for what no model has.
+    expect(methods).toHaveLength(2 * 6 + 4 + 2);
     for (const { Properties } of methods) expect(Properties.AuthorizationType).toBe('AWS_IAM');
   });
 
@@ -104,11 +104,12 @@ describe("the callers' API", () => {
         ]);
         return JSON.parse(answer.ResponseTemplates['application/json']);
       });
-    expect(answers).toHaveLength(3);
+    expect(answers).toHaveLength(4);
     expect(answers).toEqual(
       expect.arrayContaining([
         { name: 'slipway', version: expect.any(String), extensions: ['binary_tensor_data'] },
         { live: true, ready: true },
+        { status: 'alive' },
       ]),
     );
   });

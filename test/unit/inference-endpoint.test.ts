@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+
 import { platformVersion } from '../../core/version.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { modelVersion } from '../builders/model-version.ts';
@@ -7,7 +8,7 @@ import { askJson, endpointOf, jsonRequest, servedModel } from '../builders/serve
 
 const graph = { weights: [0.01, -0.2], bias: 0.5 };
 const { served, answers } = servedModel(modelVersion(3, graph));
-const endpoint = endpointOf([served], { version: '1.2.3' });
+const endpoint = endpointOf([served]);
 const ask = (path: string, body?: unknown, headers = {}) =>
   askJson(endpoint, jsonRequest(path, body, headers));
 
@@ -351,7 +352,6 @@ describe('binary tensors', () => {
 
 describe('a scoring server', () => {
   const scoring = endpointOf([served], {
-    version: '1.2.3',
     scoring: { defaultModel: 'parcel-weight' },
   });
   const send = (body: unknown, type?: string, headers = {}) =>
@@ -482,7 +482,7 @@ describe('a scoring server', () => {
     for (const path of ['/ping', '/health']) {
       expect(await askJson(scoring, jsonRequest(path))).toMatchObject({ status: 200 });
     }
-    expect((await scoring(jsonRequest('/version'))).body).toBe('1.2.3');
+    expect((await scoring(jsonRequest('/version'))).body).toBe(packageJson.version);
     expect(await ask('/ping')).toMatchObject({ status: 404 });
   });
 });
@@ -493,7 +493,12 @@ test('the version that servers tell is that of the package', () => {
 
 describe('the other routes', () => {
   test.each([
-    ['/v2', 200, { name: 'slipway', version: '1.2.3', extensions: ['binary_tensor_data'] }],
+    ['/', 200, { status: 'alive' }],
+    [
+      '/v2',
+      200,
+      { name: 'slipway', version: packageJson.version, extensions: ['binary_tensor_data'] },
+    ],
     ['/v2/health/live', 200, { live: true, ready: true }],
     ['/v2/health/ready', 200, { live: true, ready: true }],
     ['/v2/models/parcel-weight/ready', 200, { name: 'parcel-weight', ready: true }],

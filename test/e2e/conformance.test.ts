@@ -1,0 +1,58 @@
+// Clients that were not written here, against every door: what `npm run conformance` prints as a table.
+import {
+  APIGatewayClient,
+  GetUsagePlansCommand,
+  UpdateUsagePlanCommand,
+} from '@aws-sdk/client-api-gateway';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runSessions } from '../conformance/run-sessions.ts';
+import { expectations, startTargets } from '../conformance/targets.ts';
+
+let doors: Awaited<ReturnType<typeof startTargets>>;
+beforeAll(async () => {
+  doors = await startTargets();
+});
+afterAll(() => doors?.stop());
+
+describe('tritonclient and the SDK of KServe', () => {
+  it.each([0, 1, 2])('find nothing wrong with door %i', async (index) => {
+    const target = doors.targets[index];
+    if (!target) throw new Error(`there is no door ${index}`);
+    const checks = await runSessions(target);
+    expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(new Set(checks.map(({ client }) => client))).toEqual(
+      new Set(['tritonclient', 'tritonclient.aio', 'KServe V1', 'KServe V2', 'httpx']),
+    );
+    expect(checks.length).toBeGreaterThan(55);
+  });
+});
+
+describe('a caller who asks too often', () => {
+  it('is told to slow down, in the form of every error', async () => {
+    const client = new APIGatewayClient({});
+    const { items: plans = [] } = await client.send(new GetUsagePlansCommand());
+    // Of the one that the caller is on: the environment's own limit is more than a test can ask.
+    for (const { id: usagePlanId } of plans) {
+      const operation = { op: 'replace', value: '1' } as const;
+      const patchOperations = ['/throttle/rateLimit', '/throttle/burstLimit'].map((path) => ({
+        ...operation,
+        path,
+      }));
+      await client.send(new UpdateUsagePlanCommand({ usagePlanId, patchOperations }));
+    }
+    const [door] = doors.targets;
+    const ask = () =>
+      fetch(`${door?.url}/v2/models/${expectations.numbers.name}/ready`, {
+        headers: { authorization: `Bearer ${door?.token}` },
+      });
+    const replies = await Promise.all(Array.from({ length: 10 }, ask));
+    const refused = replies.filter(({ status }) => status !== 200);
+    expect(refused.length).toBeGreaterThan(5);
+    for (const reply of refused) {
+      expect(reply.status).toBe(429);
+      expect(reply.headers.get('content-type')).toBe('application/json');
+      expect(reply.headers.get('retry-after')).toBe('1');
+      expect(await reply.json()).toEqual({ error: expect.stringContaining('too many requests') });
+    }
+  });
+});
