@@ -8,8 +8,10 @@ import { maximumRecordBytes } from '../core/inference/pack-log-lines.ts';
 /** A call takes 500 records and 4 MiB; smaller ones hold up what else the process does for less long. */
 const mostRecords = 500;
 const mostCallBytes = 1024 * 1024;
-/** A record is billed by 5 KiB: many lines share one. JSON's characters are at most 3 bytes each. */
-const recordCharacters = 256 * 1024;
+/** A record is billed by 5 KiB: many lines share one. */
+const chunkBytes = 256 * 1024;
+/** Of a character of JavaScript in UTF-8. */
+const mostBytesPerCharacter = 3;
 const firstPauseMs = 100;
 const longestPauseMs = 10_000;
 
@@ -27,6 +29,8 @@ export interface BackgroundLogOptions {
     ): Promise<Pick<PutRecordBatchCommandOutput, 'RequestResponses'>>;
   };
 }
+
+const lineEnd = 10;
 
 interface Chunk {
   readonly bytes: Buffer;
@@ -58,8 +62,9 @@ class BackgroundLog {
   readonly #client: NonNullable<BackgroundLogOptions['client']>;
   readonly #maximumWaitingBytes: number;
   #chunks: Chunk[] = [];
-  #text = '';
-  #textLines = 0;
+  #open: Buffer = Buffer.alloc(0);
+  #openBytes = 0;
+  #openLines = 0;
   #waitingBytes = 0;
   #dropped = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -75,18 +80,30 @@ class BackgroundLog {
 
   /** Takes a line, without its end, or drops it. */
   add(line: string): void {
-    // Characters are as good as bytes for a bound: what is JSON is nearly all ASCII.
-    const length = line.length + 1;
-    if (this.#waitingBytes + length > this.#maximumWaitingBytes) {
+    if (!this.#hasRoomFor(line)) {
       this.#dropped += 1;
       return;
     }
-    if (this.#text.length + length > recordCharacters) this.#closeChunk();
-    this.#text += `${line}\n`;
-    this.#textLines += 1;
-    this.#waitingBytes += length;
-    if (this.#text.length >= recordCharacters) this.#closeChunk();
-    else this.#timer ??= setTimeout(() => this.#closeChunk(), this.#options.gatherMs ?? 1_000);
+    // Written at once: a long text of many parts would be copied again and again.
+    this.#openBytes += this.#open.write(line, this.#openBytes);
+    this.#open[this.#openBytes] = lineEnd;
+    this.#openBytes += 1;
+    this.#openLines += 1;
+    this.#timer ??= setTimeout(() => this.#closeChunk(), this.#options.gatherMs ?? 1_000);
+  }
+
+  /** Sees to it that the line fits into the open chunk; false where it is too much. */
+  #hasRoomFor(line: string): boolean {
+    if (this.#waitingBytes + this.#openBytes + line.length > this.#maximumWaitingBytes)
+      return false;
+    if (this.#openBytes + line.length * mostBytesPerCharacter < this.#open.length) return true;
+    const bytes = Buffer.byteLength(line) + 1;
+    if (bytes > maximumRecordBytes) return false;
+    if (this.#openBytes + bytes > this.#open.length) {
+      this.#closeChunk();
+      this.#open = Buffer.allocUnsafeSlow(Math.max(chunkBytes, bytes));
+    }
+    return true;
   }
 
   /** Lines that were dropped since this was last asked. */
@@ -94,10 +111,6 @@ class BackgroundLog {
     const dropped = this.#dropped;
     this.#dropped = 0;
     return dropped;
-  }
-
-  get waitingBytes(): number {
-    return this.#waitingBytes;
   }
 
   /** Sends what waits; what Firehose has not taken within the time is dropped. */
@@ -113,14 +126,16 @@ class BackgroundLog {
   #closeChunk(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#text !== '') {
-      const bytes = Buffer.from(this.#text);
-      this.#waitingBytes += bytes.byteLength - this.#text.length;
-      const chunk = { bytes, lines: this.#textLines };
-      if (bytes.byteLength > maximumRecordBytes) this.#drop(chunk);
-      else this.#chunks.push(chunk);
-      this.#text = '';
-      this.#textLines = 0;
+    if (this.#openLines > 0) {
+      this.#chunks.push({
+        bytes: this.#open.subarray(0, this.#openBytes),
+        lines: this.#openLines,
+      });
+      this.#waitingBytes += this.#openBytes;
+      // What is left of it serves the lines that come next.
+      this.#open = this.#open.subarray(this.#openBytes);
+      this.#openBytes = 0;
+      this.#openLines = 0;
     }
     this.#startSending();
   }
