@@ -17,6 +17,7 @@ import { liveCommand } from './commands/live.ts';
 import { localCommand } from './commands/local.ts';
 import { logsCommand } from './commands/logs.ts';
 import { modelsCommand } from './commands/models.ts';
+import { openapiCommand } from './commands/openapi.ts';
 import { parityCommand } from './commands/parity.ts';
 import { predictCommand } from './commands/predict.ts';
 import { proxyCommand } from './commands/proxy.ts';
@@ -93,6 +94,7 @@ export function program(): Command {
     testCommand,
     tokenCommand,
     proxyCommand,
+    openapiCommand,
     doctorCommand,
     pruneCommand,
   ];

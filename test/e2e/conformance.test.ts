@@ -27,6 +27,26 @@ describe('tritonclient and the SDK of KServe', () => {
   });
 });
 
+describe('the OpenAPI document', () => {
+  it('has examples that its own address answers, for every model', async () => {
+    const { paths, servers } = await doors.laptop.json('openapi');
+    const { token } = await doors.laptop.json('token');
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+    for (const { name } of Object.values(expectations)) {
+      for (const path of [`/v1/models/${name}:predict`, `/v2/models/${name}/infer`]) {
+        const { examples } = paths[path].post.requestBody.content['application/json'];
+        const bodies = Object.values<{ value: object }>(examples);
+        expect(bodies.length).toBeGreaterThan(0);
+        for (const { value } of bodies) {
+          const body = JSON.stringify(value);
+          const reply = await fetch(`${servers[0].url}${path}`, { method: 'POST', headers, body });
+          expect(reply.status, `${path} ${body} ${await reply.clone().text()}`).toBe(200);
+        }
+      }
+    }
+  });
+});
+
 describe('a caller who asks too often', () => {
   it('is told to slow down, in the form of every error', async () => {
     const client = new APIGatewayClient({});

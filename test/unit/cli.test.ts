@@ -136,6 +136,7 @@ describe('the command line', () => {
       'local',
       'logs',
       'models',
+      'openapi',
       'parity',
       'predict',
       'proxy',
