@@ -38,10 +38,7 @@ export const openapiCommand = (): Command =>
     usage: 'openapi',
     description:
       "the OpenAPI document of an environment's API, with the schemas of its live models",
-    examples: [
-      'slipway openapi > openapi.json',
-      'slipway openapi --env prod --output openapi.json',
-    ],
+    examples: ['slipway openapi', 'slipway openapi --env prod --output openapi.json'],
   })
     .option('--output <file>', 'where it is written; by default to standard output')
     .action((options: Options) =>
