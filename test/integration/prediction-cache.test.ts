@@ -58,6 +58,8 @@ function sharedCache(login?: { username: string; password: string }, of = model)
   return shared;
 }
 
+/** Here it is to be asked though the graph is faster: nothing takes any time. */
+const noTime = () => 0;
 const noMemory = { get: () => undefined, set: () => undefined };
 
 /** What one function's environment holds; it remembers nothing, so that it asks the server. */
@@ -79,10 +81,7 @@ function environmentOfAFunction() {
       throw error;
     },
   });
-  const cache = new PredictionCache({
-    memory: noMemory,
-    shared: sharedCache(),
-  });
+  const cache = new PredictionCache({ memory: noMemory, shared: sharedCache(), elapsed: noTime });
   const ask = async (instances: readonly Row[], through: PredictionCache | undefined = cache) => {
     const body = JSON.stringify({ instances });
     const answer = await versions.use((version) =>
@@ -266,6 +265,28 @@ describe('a shared cache in trouble', () => {
     expect(seen.shared.get('left alone')).toBeGreaterThan(0);
   });
 
+  test('that stands still costs each of many requests at once its budget and no more', async () => {
+    const environment = environmentOfAFunction();
+    await warm(environment);
+    const right = (await environment.computed(rows)).reply.predictions;
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      const burst = Array.from({ length: 64 }, (_, i) =>
+        environment.ask([rows[i % rows.length] as Row]),
+      );
+      const answers = await Promise.all(burst);
+      for (const [i, { reply }] of answers.entries()) {
+        expect(reply.predictions[0]).toBe(right[i % rows.length]);
+      }
+      const shared = new Set(answers.map(({ sharedCache }) => sharedCache));
+      expect([...shared].filter((outcome) => outcome === 'answered')).toEqual([]);
+      expect((await environment.ask(rows)).sharedCache).toBe('left alone');
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+    await warm(environment);
+  });
+
   test('that was never there is missed by nobody', async () => {
     const gone = { ...server, port: 1 };
     const shared = valkeyPredictionCache({ ...gone, model, ttlSeconds: 600, tls: false });
@@ -273,6 +294,7 @@ describe('a shared cache in trouble', () => {
     const cache = new PredictionCache({
       memory: noMemory,
       shared,
+      elapsed: noTime,
       onOpen: (reason) => reasons.push(reason),
     });
     const environment = environmentOfAFunction();
