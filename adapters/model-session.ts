@@ -1,6 +1,4 @@
 import type { ModelSession, SessionRequest } from '../core/inference/loaded-version.ts';
-import { createOnnxSession } from './onnx-session.ts';
-import { createEndpointSession } from './sagemaker-endpoint-session.ts';
 
 /**
  * What computes a version's answers.
@@ -11,7 +9,12 @@ export async function createModelSession(
   /** How long a container's answer is waited for. */
   containerLimitMs?: number,
 ): Promise<ModelSession> {
-  if (request.runtime === 'onnx') return createOnnxSession(request);
+  // What a model does not need shall not make the start of its endpoint longer.
+  if (request.runtime === 'onnx') {
+    const { createOnnxSession } = await import('./onnx-session.ts');
+    return createOnnxSession(request);
+  }
+  const { createEndpointSession } = await import('./sagemaker-endpoint-session.ts');
   return createEndpointSession(
     request,
     containerLimitMs === undefined ? {} : { limitMs: containerLimitMs },

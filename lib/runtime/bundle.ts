@@ -30,6 +30,9 @@ function compileAll(): Map<string, Uint8Array> {
     minifySyntax: true,
     minifyWhitespace: true,
     keepNames: true,
+    // What is not used of a package stays out of a bundle only where it is an ES module: a third of the code
+    // and of the time that it takes to load.
+    mainFields: ['module', 'main'],
     external,
     logLevel: 'error',
   });

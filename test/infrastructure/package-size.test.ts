@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
+import { App, Stack } from 'aws-cdk-lib';
+import { describe, expect, it } from 'vitest';
+import { bundleHandler } from '../../lib/runtime/bundle.ts';
+import { nativeLayer } from '../../lib/runtime/native-layer.ts';
+
+const megabyte = 1_000_000;
+/** Of a file in an archive: its name twice, and what is said about it. */
+const entryBytes = 200;
+
+/** What the files of a folder are as a zip, and unpacked. */
+function sizesOf(folder: string): { readonly zipped: number; readonly unpacked: number } {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile());
+  const contents = files.map((path) => readFileSync(path));
+  return {
+    zipped: contents.reduce((sum, bytes) => sum + deflateRawSync(bytes).length + entryBytes, 0),
+    unpacked: contents.reduce((sum, bytes) => sum + bytes.length, 0),
+  };
+}
+
+function layerFolder(): string {
+  const app = new App();
+  nativeLayer(new Stack(app, 'Layers'), 'OnnxRuntime', 'onnxruntime', { os: 'linux', cpu: 'x64' });
+  const { directory } = app.synth();
+  const [asset = ''] = readdirSync(directory).filter((name) => /^asset\.[0-9a-f]+$/.test(name));
+  return join(directory, asset);
+}
+
+describe('what an endpoint on Lambda is deployed with', () => {
+  it('has at most 20 MB as archives, and far less unpacked than Lambda takes', () => {
+    const [code, layer] = [sizesOf(bundleHandler('inference/predict')), sizesOf(layerFolder())];
+    // ONNX Runtime is in it: an empty folder would be small too.
+    expect(layer.unpacked).toBeGreaterThan(20 * megabyte);
+    expect(code.unpacked).toBeGreaterThan(0.1 * megabyte);
+    expect((code.zipped + layer.zipped) / megabyte).toBeLessThanOrEqual(20);
+    expect((code.unpacked + layer.unpacked) / megabyte).toBeLessThan(100);
+  });
+});
