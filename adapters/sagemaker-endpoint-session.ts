@@ -12,8 +12,10 @@ import { containerBody, containerOutput } from '../core/inference/container-prot
 import type {
   ModelOutput,
   ModelSession,
+  RunLimits,
   SessionRequest,
 } from '../core/inference/loaded-version.ts';
+import { DeadlineError } from '../core/inference/serving-errors.ts';
 
 type ContainerRequest = Extract<SessionRequest, { readonly runtime: 'container' }>;
 
@@ -113,7 +115,17 @@ export function createEndpointSession(
   const protocol = signature.protocol ?? 'v1';
   const inputs = spec.columns ?? [];
 
-  const invoke = async (body: string): Promise<string> => {
+  /** How long a call may take. @throws DeadlineError where it is too late for one */
+  const remainingMs = ({ deadlineAt }: RunLimits): number => {
+    if (deadlineAt === undefined) return limitMs;
+    const left = deadlineAt - Date.now();
+    if (left <= 0)
+      throw new DeadlineError(`it is too late to ask the container of ${endpointName}`);
+    return Math.min(limitMs, left);
+  };
+
+  const invoke = async (body: string, limits: RunLimits): Promise<string> => {
+    const mostMs = remainingMs(limits);
     try {
       const { Body } = await client.send(
         new InvokeEndpointCommand({
@@ -122,27 +134,28 @@ export function createEndpointSession(
           ContentType: 'application/json',
           Accept: 'application/json',
         }),
-        { abortSignal: AbortSignal.timeout(limitMs) },
+        { abortSignal: AbortSignal.timeout(mostMs) },
       );
       return Body?.transformToString('utf-8') ?? '';
     } catch (error) {
-      throw translated(error, request, limitMs);
+      throw translated(error, request, mostMs);
     }
   };
 
   /** Sends rows, by halves where they are too many bytes at once. */
   const answers = async (
     columns: Parameters<typeof containerBody>[2]['columns'],
-    first: number,
-    rows: number,
+    { first, rows }: { readonly first: number; readonly rows: number },
+    limits: RunLimits,
   ): Promise<ModelOutput[]> => {
     const body = containerBody(protocol, inputs, { columns, first, rows });
     if (rows > mostRows || (rows > 1 && Buffer.byteLength(body) > largestBodyBytes)) {
       const half = Math.ceil(rows / 2);
-      const left = await answers(columns, first, half);
-      return [...left, ...(await answers(columns, first + half, rows - half))];
+      const left = await answers(columns, { first, rows: half }, limits);
+      const others = { first: first + half, rows: rows - half };
+      return [...left, ...(await answers(columns, others, limits))];
     }
-    const text = await invoke(body);
+    const text = await invoke(body, limits);
     try {
       return [containerOutput(protocol, text, rows)];
     } catch (error) {
@@ -152,13 +165,16 @@ export function createEndpointSession(
   };
 
   return {
-    async run(input) {
+    async run(input, limits = {}) {
       if (input.kind !== 'columns') {
         throw new ContainerFaultError(
           `the container of ${endpointName} takes raw columns, and was given features`,
         );
       }
-      return joined(await answers(input.columns, 0, input.rows), input.rows);
+      return joined(
+        await answers(input.columns, { first: 0, rows: input.rows }, limits),
+        input.rows,
+      );
     },
     release: async () => undefined,
   };

@@ -9,6 +9,7 @@ import type { LedgerEntry } from '../../core/delivery/ledger-entry.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { containerBody, containerOutput } from '../../core/inference/container-protocol.ts';
 import { costPer1000Predictions } from '../../core/inference/measurement.ts';
+import { DeadlineError } from '../../core/inference/serving-errors.ts';
 import { Signature } from '../../core/inference/signature.ts';
 import { defineModel, type ModelDefinitionInput } from '../../core/model/define-model.ts';
 import { httpHandler } from '../../lambdas/runtime/http-handler.ts';
@@ -169,6 +170,15 @@ describe('a session of an endpoint', () => {
     expect(output.details).toEqual(texts.map(({ length }) => (length % 2 ? { odd: true } : null)));
     expect(Math.max(...sent)).toBeLessThanOrEqual(4);
     expect(sent.reduce((sum, rows) => sum + rows, 0)).toBe(7);
+  });
+
+  it('does not ask for what nobody waits for any more', async () => {
+    const { sent, session } = sessionOf(() => ({ predictions: [1] }));
+    const late = session.run(rowsOf(['x']), { deadlineAt: Date.now() - 1 });
+    await expect(late).rejects.toThrow(DeadlineError);
+    expect(sent).toEqual([]);
+    const output = await session.run(rowsOf(['x']), { deadlineAt: Date.now() + 60_000 });
+    expect([...output.predictions]).toEqual([1]);
   });
 
   it.each([

@@ -1,10 +1,27 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-
+import {
+  ContainerFaultError,
+  ContainerTimeoutError,
+} from '../../core/inference/container-errors.ts';
+import type { RefusedRequest, ServedModel } from '../../core/inference/endpoint.ts';
+import {
+  NotLiveError,
+  NoVersionLoadedError,
+  RetiredError,
+} from '../../core/inference/live-versions.ts';
+import { PredictionFaultError } from '../../core/inference/predict.ts';
+import { DeadlineError, OverloadedError } from '../../core/inference/serving-errors.ts';
 import { platformVersion } from '../../core/version.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { modelVersion } from '../builders/model-version.ts';
 import { linearPrediction } from '../builders/onnx-model.ts';
-import { askJson, endpointOf, jsonRequest, servedModel } from '../builders/served-model.ts';
+import {
+  askJson,
+  type Endpoint,
+  endpointOf,
+  jsonRequest,
+  servedModel,
+} from '../builders/served-model.ts';
 
 const graph = { weights: [0.01, -0.2], bias: 0.5 };
 const { served, answers } = servedModel(modelVersion(3, graph));
@@ -489,6 +506,152 @@ describe('a scoring server', () => {
 
 test('the version that servers tell is that of the package', () => {
   expect(platformVersion).toBe(packageJson.version);
+});
+
+describe('where something is wrong on our side', () => {
+  const infer = (endpoint: Endpoint) =>
+    askJson(
+      endpoint,
+      jsonRequest('/v2/models/parcel-weight/infer', {
+        inputs: [tensor('length', 'FP64', [1], [1])],
+      }),
+    );
+  /** The version that is live, with another session. */
+  const failing = (error: unknown): ServedModel => ({
+    ...served,
+    versions: {
+      use: (call) =>
+        served.versions.use((version, variant) => {
+          const session = { ...version.session, run: () => Promise.reject(error) };
+          return call({ ...version, session }, variant);
+        }),
+    },
+  });
+  const gone = (error: Error): ServedModel => ({
+    ...served,
+    versions: { use: () => Promise.reject(error) },
+  });
+
+  test.each<[string, ServedModel, number, string | undefined, RegExp]>([
+    [
+      'too much waits',
+      failing(new OverloadedError('too many rows wait', 2.4)),
+      503,
+      '3',
+      /^too many rows wait$/,
+    ],
+    [
+      'it is too late',
+      failing(new DeadlineError('late')),
+      504,
+      '10',
+      /^the answer took longer than is allowed/,
+    ],
+    [
+      'a container is starting',
+      failing(new ContainerTimeoutError('x')),
+      504,
+      '10',
+      /^the model's container did not answer in time/,
+    ],
+    [
+      'a container fails',
+      failing(new ContainerFaultError('secret')),
+      502,
+      undefined,
+      /request-1 say why$/,
+    ],
+    [
+      'the model gives no number',
+      failing(new PredictionFaultError('secret')),
+      500,
+      undefined,
+      /its log names request request-1$/,
+    ],
+    [
+      'no version can be loaded',
+      gone(new NoVersionLoadedError('none can be loaded')),
+      503,
+      '5',
+      /^none can be loaded$/,
+    ],
+    [
+      'none is live',
+      gone(new NotLiveError('parcel-weight')),
+      404,
+      undefined,
+      /has no live version yet/,
+    ],
+    ['it is retired', gone(new RetiredError('parcel-weight')), 404, undefined, /is retired/],
+  ])('a caller is told in form that %s', async (_, model, status, retryAfter, text) => {
+    const refused: RefusedRequest[] = [];
+    const reply = await infer(endpointOf([model], { refused: (refusal) => refused.push(refusal) }));
+    expect(reply.status).toBe(status);
+    expect(reply.headers['Content-Type']).toBe('application/json');
+    expect(reply.headers['Retry-After']).toBe(retryAfter);
+    expect(Object.keys(reply.body)).toEqual(['error']);
+    expect(reply.body.error).toMatch(text);
+    expect(refused).toMatchObject([{ status, model: 'parcel-weight' }]);
+  });
+
+  test.each<[string, ServedModel, number, object]>([
+    ['cannot be loaded', gone(new NoVersionLoadedError('none')), 503, { live: true, ready: false }],
+    ['is not live yet', gone(new NotLiveError('parcel-weight')), 200, { live: true, ready: true }],
+    ['is retired', gone(new RetiredError('parcel-weight')), 200, { live: true, ready: true }],
+  ])('a server whose model %s is as ready as it can be', async (_, model, status, body) => {
+    const endpoint = endpointOf([model]);
+    expect(await askJson(endpoint, jsonRequest('/v2/health/ready'))).toMatchObject({
+      status,
+      body,
+    });
+    const { body: ready } = await askJson(endpoint, jsonRequest('/v2/models/parcel-weight/ready'));
+    expect(ready).toMatchObject({ name: 'parcel-weight', ready: false, error: expect.any(String) });
+  });
+
+  test('a server that is about to end is not ready, and answers what still comes', async () => {
+    const endpoint = endpointOf([served], { accepts: () => false });
+    expect(await askJson(endpoint, jsonRequest('/v2/health/ready'))).toMatchObject({ status: 503 });
+    expect(await askJson(endpoint, jsonRequest('/v2/health/live'))).toMatchObject({ status: 200 });
+    expect(await infer(endpoint)).toMatchObject({ status: 200 });
+  });
+
+  test('a log that fails costs no reply, and is told', async () => {
+    const told: unknown[] = [];
+    for (const answered of [
+      () => Promise.reject(new Error('later')),
+      () => {
+        throw new Error('at once');
+      },
+    ]) {
+      const endpoint = endpointOf([{ ...served, answered }], {
+        notLogged: (error) => told.push(String(error)),
+      });
+      expect(await infer(endpoint)).toMatchObject({ status: 200 });
+    }
+    expect(told).toEqual(['Error: later', 'Error: at once']);
+  });
+
+  test('the session is told until when an answer is of use', async () => {
+    const limits: unknown[] = [];
+    const watching: ServedModel = {
+      ...served,
+      versions: {
+        use: (call) =>
+          served.versions.use((version, variant) => {
+            const { session } = version;
+            const run: typeof session.run = (input, asked) => {
+              limits.push(asked?.deadlineAt);
+              return session.run(input, asked);
+            };
+            return call({ ...version, session: { ...session, run } }, variant);
+          }),
+      },
+    };
+    const body = { inputs: [tensor('length', 'FP64', [1], [1])] };
+    const request = jsonRequest('/v2/models/parcel-weight/infer', body);
+    await endpointOf([watching])({ ...request, deadlineAt: 1_234 });
+    expect(limits).toEqual([1_234]);
+  });
 });
 
 describe('the other routes', () => {
