@@ -14,10 +14,10 @@ try {
     const byClient: [string, Check[]][] = [...Map.groupBy(checks, ({ client }) => client)];
     for (const [client, of] of byClient) {
       const bad = of.filter(({ ok }) => !ok).length;
-      table.push([target.name, client, String(of.length - bad), String(bad)]);
+      table.push([target.door, client, String(of.length - bad), String(bad)]);
     }
     for (const { client, check, detail = '' } of failures) {
-      process.stdout.write(`FAILED ${target.name}, ${client}: ${check}\n  ${detail}\n`);
+      process.stdout.write(`FAILED ${target.door}, ${client}: ${check}\n  ${detail}\n`);
     }
   }
   process.stdout.write(`${columns(table).join('\n')}\n`);

@@ -15,16 +15,6 @@ import { root, startSlipway } from '../e2e/command-line.ts';
 import { type Laptop, startLaptop, until } from '../e2e/laptop.ts';
 import { modelsFolder } from '../e2e/parcels.ts';
 
-/** One door: where it is, and what lets a client in. */
-export interface Target {
-  readonly name: string;
-  /** Without a slash at its end. */
-  readonly url: string;
-  readonly token?: string;
-  /** Of a caller who may do nothing with these models. */
-  readonly otherToken?: string;
-}
-
 /** A model, some of its rows, and what is to be answered to them. */
 export interface Expectation {
   readonly name: string;
@@ -32,12 +22,21 @@ export interface Expectation {
   readonly predictions: readonly number[];
 }
 
-/** All inputs are numbers, so that one matrix says them too. */
-const numbers = 'parcel-numbers';
-/** Every type of column there is, under names that no program would choose. */
-const columns = 'parcel-columns';
-const graph: LinearModel = { weights: [0.01, -0.2], bias: 0.5 };
+/** One door: where it is, and what lets a client in. */
+export interface Target {
+  readonly door: string;
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly token?: string;
+  /** Of a caller who may do nothing with these models. */
+  readonly otherToken?: string;
+  /** All inputs are numbers, so that one matrix says them too. */
+  readonly numbers: Expectation;
+  /** Every type of column there is, under names that no program would choose. */
+  readonly columns: Expectation;
+}
 
+const graph: LinearModel = { weights: [0.01, -0.2], bias: 0.5 };
 const numberRows = [1, 17.25, 120, 299.5].map((length, items) => ({ length, items }));
 const columnRows: readonly Parcel[] = [
   { 'Length (cm)': 12.5, 'fragile?': true, 'sent.at': '2026-05-31T14:30:00Z', carrier: 'north' },
@@ -49,14 +48,22 @@ const columnRows: readonly Parcel[] = [
   },
 ];
 
-export const expectations = {
+const targets = ['lambda', 'ecs'] as const;
+type ServingTarget = (typeof targets)[number];
+
+/** The same two models, where it is they are served. */
+const modelsOn = (target: ServingTarget) => ({
   numbers: {
-    name: numbers,
+    name: `${target}-numbers`,
     rows: numberRows,
     predictions: numberRows.map(({ length, items }) => linearPrediction(graph, [length, items])),
   },
-  columns: { name: columns, rows: columnRows, predictions: columnRows.map(parcelPrediction) },
-} satisfies Record<string, Expectation>;
+  columns: {
+    name: `${target}-columns`,
+    rows: columnRows,
+    predictions: columnRows.map(parcelPrediction),
+  },
+});
 
 /** Registers a version as the pipeline does, and has it answer. */
 async function goLive({ tableName, artifacts }: Laptop, built: BuiltVersion): Promise<void> {
@@ -98,10 +105,10 @@ async function predictionStreamOf(model: string): Promise<string> {
   return stream;
 }
 
-async function startServer({ tableName, artifacts }: Laptop) {
+async function startServer({ tableName, artifacts }: Laptop, names: readonly string[]) {
   const port = await freePort();
   const log: string[] = [];
-  const models = [numbers, columns].map(async (name) => {
+  const models = names.map(async (name) => {
     return { name, predictionStream: await predictionStreamOf(name) };
   });
   const MODELS = JSON.stringify(await Promise.all(models));
@@ -121,13 +128,10 @@ async function startServer({ tableName, artifacts }: Laptop) {
   }
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
   const url = `http://127.0.0.1:${port}`;
-  for (const { name } of Object.values(expectations)) {
-    await until(async () => {
-      if (child.exitCode !== null) throw new Error(`the server ended:\n${log.join('')}`);
-      const reply = await fetch(`${url}/v2/models/${name}/ready`).catch(() => undefined);
-      return reply?.ok === true ? true : undefined;
-    });
-  }
+  await until(async () => {
+    if (child.exitCode !== null) throw new Error(`the server ended:\n${log.join('')}`);
+    return (await areReady(url, names)) ? true : undefined;
+  });
   return {
     url,
     async stop() {
@@ -135,6 +139,13 @@ async function startServer({ tableName, artifacts }: Laptop) {
       await ended;
     },
   };
+}
+
+async function areReady(url: string, names: readonly string[], token = ''): Promise<boolean> {
+  const headers = { authorization: `Bearer ${token}` };
+  const replies = names.map((name) => fetch(`${url}/v2/models/${name}/ready`, { headers }));
+  const settled = await Promise.allSettled(replies);
+  return settled.every((reply) => reply.status === 'fulfilled' && reply.value.ok);
 }
 
 /** What signs for clients that cannot: as a person starts it. */
@@ -151,30 +162,50 @@ async function startProxy({ endpoint }: Laptop) {
   };
 }
 
-/** A laptop cloud of its own with the models on Lambda behind the API, and the server's process beside it. */
+const namesOf = ({ numbers, columns }: Pick<Target, 'numbers' | 'columns'>): string[] => [
+  numbers.name,
+  columns.name,
+];
+
+/** Doors to the laptop cloud, once its models answer behind them. */
+async function doorsOf(laptop: Laptop, stops: (() => unknown)[]): Promise<readonly Target[]> {
+  const onLambda = modelsOn('lambda');
+  const onTasks = modelsOn('ecs');
+  for (const { numbers, columns } of [onLambda, onTasks]) {
+    await goLive(laptop, modelVersion(1, graph, numbers.name));
+    await goLive(laptop, columnsVersion(1, columns.name));
+  }
+  const { token } = await laptop.json('token');
+  const { token: otherToken } = await laptop.json('token', '--scope', 'other:predict');
+  const server = await startServer(laptop, namesOf(onLambda));
+  stops.push(() => server.stop());
+  const proxy = await startProxy(laptop);
+  stops.push(() => proxy.stop());
+  const url = laptop.api;
+  // A task sees within a second or two what went live.
+  await until(async () => ((await areReady(url, namesOf(onTasks), token)) ? true : undefined));
+  return [
+    { door: 'Lambda behind API Gateway', url, token, otherToken, ...onLambda },
+    { door: 'ECS behind API Gateway', url, token, otherToken, ...onTasks },
+    { door: 'slipway proxy', url: proxy.url, ...onLambda },
+    { door: 'inference server', url: server.url, ...onLambda },
+  ];
+}
+
+/** A laptop cloud of its own with the models behind its API, and a server's process beside it. */
 export async function startTargets() {
-  const folder = modelsFolder([numbers, columns]);
-  const stops = [async () => rmSync(folder, { recursive: true, force: true })];
+  const names = targets.flatMap((target) => namesOf(modelsOn(target)));
+  const folder = modelsFolder(names, (name) =>
+    name.startsWith('ecs') ? { target: 'ecs', minimumTasks: 1 } : { target: 'lambda' },
+  );
+  const stops: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
     for (const end of stops.reverse()) await end();
   };
   try {
     const laptop = await startLaptop(folder);
     stops.push(() => laptop.stop());
-    await goLive(laptop, modelVersion(1, graph, numbers));
-    await goLive(laptop, columnsVersion(1, columns));
-    const { token } = await laptop.json('token');
-    const { token: otherToken } = await laptop.json('token', '--scope', 'other:predict');
-    const server = await startServer(laptop);
-    stops.push(() => server.stop());
-    const proxy = await startProxy(laptop);
-    stops.push(() => proxy.stop());
-    const targets: Target[] = [
-      { name: 'Lambda behind API Gateway', url: laptop.api, token, otherToken },
-      { name: 'the same, through slipway proxy', url: proxy.url },
-      { name: 'inference server', url: server.url },
-    ];
-    return { targets, laptop, stop };
+    return { targets: await doorsOf(laptop, stops), laptop, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-api-gateway';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runSessions } from '../conformance/run-sessions.ts';
-import { expectations, startTargets } from '../conformance/targets.ts';
+import { startTargets } from '../conformance/targets.ts';
 
 let doors: Awaited<ReturnType<typeof startTargets>>;
 beforeAll(async () => {
@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => doors?.stop());
 
 describe('tritonclient and the SDK of KServe', () => {
-  it.each([0, 1, 2])('find nothing wrong with door %i', async (index) => {
+  it.each([0, 1, 2, 3])('find nothing wrong with door %i', async (index) => {
     const target = doors.targets[index];
     if (!target) throw new Error(`there is no door ${index}`);
     const checks = await runSessions(target);
@@ -32,7 +32,8 @@ describe('the OpenAPI document', () => {
     const { paths, servers } = await doors.laptop.json('openapi');
     const { token } = await doors.laptop.json('token');
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
-    for (const { name } of Object.values(expectations)) {
+    const [door] = doors.targets;
+    for (const { name } of [door?.numbers, door?.columns].flatMap((model) => model ?? [])) {
       for (const path of [`/v1/models/${name}:predict`, `/v2/models/${name}/infer`]) {
         const { examples } = paths[path].post.requestBody.content['application/json'];
         const bodies = Object.values<{ value: object }>(examples);
@@ -51,23 +52,22 @@ describe('a caller who asks too often', () => {
   it('is told to slow down, in the form of every error', async () => {
     const client = new APIGatewayClient({});
     const { items: plans = [] } = await client.send(new GetUsagePlansCommand());
-    // Of the one that the caller is on: the environment's own limit is more than a test can ask.
+    // The environment's own limit is more than a test can ask. Nothing is given back while this one runs.
+    const limits = { '/throttle/burstLimit': '1', '/throttle/rateLimit': '0.001' };
+    const patchOperations = Object.entries(limits).map(
+      ([path, value]) => ({ op: 'replace', path, value }) as const,
+    );
     for (const { id: usagePlanId } of plans) {
-      const operation = { op: 'replace', value: '1' } as const;
-      const patchOperations = ['/throttle/rateLimit', '/throttle/burstLimit'].map((path) => ({
-        ...operation,
-        path,
-      }));
       await client.send(new UpdateUsagePlanCommand({ usagePlanId, patchOperations }));
     }
     const [door] = doors.targets;
     const ask = () =>
-      fetch(`${door?.url}/v2/models/${expectations.numbers.name}/ready`, {
+      fetch(`${door?.url}/v2/models/${door?.numbers.name}/ready`, {
         headers: { authorization: `Bearer ${door?.token}` },
       });
     const replies = await Promise.all(Array.from({ length: 10 }, ask));
     const refused = replies.filter(({ status }) => status !== 200);
-    expect(refused.length).toBeGreaterThan(5);
+    expect(refused.length).toBeGreaterThanOrEqual(9);
     for (const reply of refused) {
       expect(reply.status).toBe(429);
       expect(reply.headers.get('content-type')).toBe('application/json');

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
 
-const definition = (name: string): ModelDefinitionInput => ({
+type Serving = ModelDefinitionInput['serving'];
+
+const definition = (name: string, serving: Serving): ModelDefinitionInput => ({
   name,
   data: {
     columns: {
@@ -33,18 +35,21 @@ const definition = (name: string): ModelDefinitionInput => ({
     // What is tried here is that the loop closes, not that a model got better.
     mustBeatProductionBy: -0.5,
   },
-  serving: { target: 'lambda' },
+  serving,
   delivery: { approval: 'automatic' },
   monitoring: { minimumRows: 200 },
   retraining: { onDrop: 'collect', minimumLabelledRows: 200 },
 });
 
 /** A folder of models, for SLIPWAY_MODELS. */
-export function modelsFolder(names: readonly string[]): string {
+export function modelsFolder(
+  names: readonly string[],
+  servingOf: (name: string) => Serving = () => ({ target: 'lambda' }),
+): string {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-models-'));
   for (const name of names) {
     mkdirSync(join(folder, name));
-    const text = `export default ${JSON.stringify(definition(name))};\n`;
+    const text = `export default ${JSON.stringify(definition(name, servingOf(name)))};\n`;
     writeFileSync(join(folder, name, 'model.ts'), text);
   }
   return folder;
