@@ -49,7 +49,7 @@ function wholeOf(
   return {
     columns,
     beside,
-    completed: (sent, rows) => completed(sent, beside, rows),
+    completed: (sent, rows) => complete(Object.assign(Object.create(null), sent), beside, rows),
     place: (row, column) =>
       `${tensorCalled(matrixName)}[${row}, ${names.indexOf(column)}] (${column})`,
   };
@@ -160,11 +160,10 @@ function sentColumns(
   return columns;
 }
 
-/** With those that were not sent, and may be missing. */
-function completed(columns: RawColumns, fields: Known['fields'], rows: number): RawColumns {
-  const all: Columns = Object.assign(Object.create(null), columns);
-  for (const name of fields.keys()) all[name] ??= new Array<null>(rows).fill(null);
-  return all;
+/** Adds those that were not sent, and may be missing. */
+function complete(columns: Columns, fields: Known['fields'], rows: number): RawColumns {
+  for (const name of fields.keys()) columns[name] ??= new Array<null>(rows).fill(null);
+  return columns;
 }
 
 function matrixRows(tensors: readonly Tensor[], whole: Whole): Instances {
@@ -192,5 +191,5 @@ export function tensorRows(version: LoadedVersion, tensors: readonly Tensor[]): 
   const problems: string[] = [];
   const columns = sentColumns(tensors, all.fields, problems);
   if (problems.length > 0) throw new InvalidRequestError(problems);
-  return { rows, columns: completed(columns, all.fields, rows), place: columnPlace };
+  return { rows, columns: complete(columns, all.fields, rows), place: columnPlace };
 }
