@@ -46,7 +46,7 @@ export const pruneCommand = (): Command =>
   deployedCommand({
     usage: 'prune',
     description:
-      'destroy the stacks of models whose folder is gone, and of a cache that no model asks for; data and versions stay',
+      'destroy the stacks of models whose folder is gone, and of a network that no model asks for; data and versions stay',
     examples: ['slipway prune --env dev', 'slipway prune --env prod --yes --json'],
   })
     .option('--yes', 'do not ask', false)

@@ -1,5 +1,5 @@
 // Two models in one environment: drift, labels, drops and a retraining of one move nothing of the other.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -19,6 +19,22 @@ let folder: string;
 let models: string;
 let laptop: Laptop;
 let cloudwatch: CloudWatchClient;
+
+interface Answer {
+  readonly model_version?: string;
+  readonly predictions?: readonly number[];
+  readonly prediction_ids?: readonly string[];
+}
+
+async function post(path: string, request: object): Promise<{ status: number; body: Answer }> {
+  const { token } = await laptop.json('token');
+  const reply = await fetch(`${laptop.api}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify(request),
+  });
+  return { status: reply.status, body: (await reply.json()) as Answer };
+}
 
 async function predict(model: string, rows: readonly Parcel[]): Promise<void> {
   const { token } = await laptop.json('token');
@@ -64,6 +80,7 @@ async function largest(model: string, MetricName: string): Promise<number | unde
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'slipway-two-models-'));
   models = modelsFolder([moved, calm]);
+  process.env['SLIPWAY_MODELS'] = models;
   laptop = await startLaptop(models);
   cloudwatch = new CloudWatchClient({});
   const file = join(folder, 'parcels.csv');
@@ -75,6 +92,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  delete process.env['SLIPWAY_MODELS'];
   await laptop?.stop();
   rmSync(folder, { recursive: true, force: true });
   rmSync(models, { recursive: true, force: true });
@@ -139,5 +157,31 @@ describe('two models', () => {
     expect(await laptop.data.keys(`labels/${calm}/`)).toEqual([]);
     expect(await laptop.data.keys(`landing/${moved}/labelled/`)).not.toEqual([]);
     expect(Object.values(await alarms(calm))).not.toContain('ALARM');
+  });
+
+  it('are asked alike when one of them is served by tasks: the same URL, the same numbers', async () => {
+    const instances = parcels(20, 'asked').map(({ parcel }) => parcel);
+    const path = `/v1/models/${calm}:predict`;
+    const byFunction = await post(path, { instances });
+    const file = join(models, calm, 'model.ts');
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace('{"target":"lambda"}', '{"target":"ecs","minimumTasks":1}'));
+    const { code, stdout, stderr } = await laptop.cli('deploy', calm);
+    expect(code, stdout + stderr).toBe(0);
+    const byTask = await post(path, { instances });
+    expect(byTask).toMatchObject({ status: 200, body: { model_version: '1' } });
+    expect(byTask.body.predictions).toEqual(byFunction.body.predictions);
+    expect(await post(path, { instances: [{}] })).toEqual({
+      status: 400,
+      body: { error: expect.stringContaining('instances[0].depot') },
+    });
+    // What it answered is in the log that monitoring reads, as what a function answers is.
+    const [id] = byTask.body.prediction_ids ?? [];
+    await until(async () => {
+      const keys = await laptop.data.keys(`predictions/${calm}/`);
+      const logged = await Promise.all(keys.map((key) => laptop.data.text(key)));
+      return logged.some((lines) => lines.includes(id ?? '?')) ? true : undefined;
+    }, 500);
+    expect((await post(`/v1/models/${moved}:predict`, { instances })).status).toBe(200);
   });
 });
