@@ -29,8 +29,7 @@ export interface DeployedModel {
   readonly name: string;
   readonly stateMachineArn: string;
   readonly requestRunFunction: string;
-  /** Only of a model that a function answers. */
-  readonly predictFunction: string | undefined;
+  readonly predictFunction: string;
   /** Undefined of a deployment from before there were batches. */
   readonly batchStateMachineArn: string | undefined;
   /** Which versions the environment takes, by their lineage. */
@@ -149,7 +148,7 @@ export async function openDeployment(target: Target) {
         name,
         stateMachineArn: parameter(`models/${name}/state-machine-arn`),
         requestRunFunction: parameter(`models/${name}/request-run-function`),
-        predictFunction: parameters.get(`models/${name}/predict-function`),
+        predictFunction: parameter(`models/${name}/predict-function`),
         batchStateMachineArn: parameters.get(`models/${name}/batch-state-machine-arn`),
         // Of a deployment from before there were imports.
         lineage: LineagePolicy.parse(parameters.get(`models/${name}/lineage`) ?? 'any'),

@@ -86,8 +86,11 @@ function cacheArnsOf({ sharedCache }: EndpointProps): string[] {
  * pipeline's step that measures a candidate in a function like the one that would serve it.
  */
 export class Endpoint extends Construct {
-  /** Only where a function answers. */
-  readonly predict: HandlerFunction<typeof PredictEnvironment> | undefined;
+  /**
+   * Of tasks too, though nobody asks it then: a model's stack is deployed before the API, which asks the function
+   * until its own deployment, and which no stack can take it from. At rest it costs nothing.
+   */
+  readonly predict: HandlerFunction<typeof PredictEnvironment>;
   readonly measureCandidate: HandlerFunction<typeof MeasureCandidateEnvironment>;
   readonly predictionLog: CfnDeliveryStream;
   /** How API Gateway has a request for a path answered; a new one for each method. */
@@ -100,10 +103,9 @@ export class Endpoint extends Construct {
     const log = predictionLog(this, props);
     this.predictionLog = log;
     this.measureCandidate = this.measuringFunction(props);
+    this.predict = this.answeringFunction(props, log);
     if (serving.target !== 'ecs') {
-      const predict = this.answeringFunction(props, log);
-      this.predict = predict;
-      const asked = keptWarm(this, predict, serving);
+      const asked = keptWarm(this, this.predict, serving);
       // One permission for all of the API's methods: with one for each, an API of 20 models is no stack any more.
       const integration = new LambdaIntegration(asked, { scopePermissionToMethod: false });
       this.answers = () => integration;
@@ -154,6 +156,8 @@ export class Endpoint extends Construct {
     grantRegistry(predict, registry, 'read');
     grantEndpointUse(predict, model.name);
     grantActions(predict, ['firehose:PutRecordBatch'], [log.attrArn]);
+    // Whether the API refers to it changes with the target, and an export in use cannot go.
+    Stack.of(this).exportValue(predict.functionArn);
     return predict;
   }
 

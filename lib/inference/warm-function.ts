@@ -1,8 +1,10 @@
 import { TimeZone } from 'aws-cdk-lib';
 import { Schedule } from 'aws-cdk-lib/aws-applicationautoscaling';
-import { Alias, type IFunction, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import { Alias, type IFunction, Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import type { ServingSection } from '../../core/model/serving-section.ts';
+
+const aliasName = 'warm';
 
 /**
  * What API Gateway asks: the function, or an alias of its newest version, of which environments stand ready by
@@ -15,7 +17,7 @@ export function keptWarm(
 ): IFunction {
   const times = serving.target === 'lambda' ? serving.provisionedConcurrency : undefined;
   if (!times) return predict;
-  const alias = new Alias(scope, 'Warm', { aliasName: 'warm', version: predict.currentVersion });
+  const alias = new Alias(scope, 'Warm', { aliasName, version: predict.currentVersion });
   const most = Math.max(...times.map(({ executions }) => executions));
   // Until the first time on the schedule there are none.
   const target = alias.addAutoScaling({ minCapacity: 0, maxCapacity: most });
@@ -27,5 +29,9 @@ export function keptWarm(
       maxCapacity: executions,
     });
   }
-  return alias;
+  // By the function's address and a name: a reference to the alias would be an export that cannot go with it.
+  return LambdaFunction.fromFunctionAttributes(scope, 'Warmed', {
+    functionArn: `${predict.functionArn}:${aliasName}`,
+    sameEnvironment: true,
+  });
 }

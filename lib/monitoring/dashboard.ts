@@ -177,9 +177,15 @@ export class Dashboard extends Construct {
     const { models } = this.props;
     return this.graph(
       'Latency',
-      [50, 95].map((percent) =>
-        this.ofRequests(ServingMetrics.latencyMs, Stats.percentile(percent), `p${percent}`),
-      ),
+      [
+        ...[50, 95].map((percent) =>
+          this.ofRequests(ServingMetrics.latencyMs, Stats.percentile(percent), `p${percent}`),
+        ),
+        // Of a task; where functions answer nothing waits.
+        ...(models.some(({ serving }) => serving.target === 'ecs')
+          ? [this.ofRequests(ServingMetrics.queuedWorkMs, Stats.AVERAGE, 'waiting in a task')]
+          : []),
+      ],
       'ms',
       limitLines(models, (model) => model.monitoring.latencyP95Ms, 'p95 too high'),
     );

@@ -179,7 +179,7 @@ export class ModelStack extends Stack {
       driftCheckMinutes,
       alarmPeriodMinutes,
       alarmPrefix: name.stateMachineName,
-      predict: endpoint.predict,
+      predict: model.serving.target === 'ecs' ? undefined : endpoint.predict,
     });
     const { slackWebhookParameter: webhookParameter } = model.monitoring;
     if (webhookParameter !== undefined) {
@@ -197,7 +197,7 @@ export class ModelStack extends Stack {
       'state-machine-arn': pipeline.stateMachine.stateMachineArn,
       'batch-state-machine-arn': batch.stateMachine.stateMachineArn,
       'request-run-function': control.requestRun.functionName,
-      ...(endpoint.predict && { 'predict-function': endpoint.predict.functionName }),
+      'predict-function': endpoint.predict.functionName,
       ...(endpoints && {
         'deploy-candidate-function': endpoints.deployCandidate.functionName,
       }),

@@ -10,6 +10,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Laptop, startLaptop, until } from './laptop.ts';
 import { modelsFolder, type Parcel, parcels, trainingCsv } from './parcels.ts';
+import { refusedCalls, rolesInUse, ungrantedCalls, unusedGrants } from './policy-use.ts';
 
 const moved = 'parcel-moved';
 const calm = 'parcel-calm';
@@ -191,6 +192,13 @@ describe('two models', () => {
       const logged = await Promise.all(keys.map((key) => laptop.data.text(key)));
       return logged.some((lines) => lines.includes(id ?? '?')) ? true : undefined;
     }, 500);
+    const roles = (await rolesInUse(laptop.endpoint)).filter(({ role }) =>
+      /ParcelCalm EndpointService(Task|Execution)Role$/.test(role),
+    );
+    expect(roles).toHaveLength(2);
+    expect(refusedCalls(roles)).toEqual([]);
+    expect(ungrantedCalls(roles)).toEqual([]);
+    expect(unusedGrants(roles)).toEqual([]);
     // The other is asked by an alias now.
     expect((await post(`/v1/models/${moved}:predict`, { instances })).status).toBe(200);
   });

@@ -214,15 +214,28 @@ describe('the service of a model', () => {
     expect(target).toMatchObject({ MinCapacity: 2, MaxCapacity: 8 });
   });
 
-  it('has no function that predicts', () => {
+  it('measures candidates in a function of about the size of a task', () => {
     const functions = propertiesOf(model, 'AWS::Lambda::Function');
-    const predicts = functions.filter(
-      ({ Environment }) => Environment?.Variables?.PREDICTION_STREAM,
-    );
-    expect(predicts).toEqual([]);
     const [measures] = functions.filter(({ Environment }) => Environment?.Variables?.TASK);
     expect(JSON.parse(measures.Environment.Variables.TASK)).toEqual({ vcpu: 2, memoryMb: 4_096 });
     expect(measures.MemorySize).toBe(3_008);
+  });
+
+  it('keeps what the API refers to, whichever target it has', () => {
+    const exportsOf = (serving: object) => {
+      const definition = defineModel(
+        aModelDefinition({ name: 'turned', serving: serving as never }),
+      );
+      const { Outputs } = templateOf(appOf([definition]), 'Model-Turned').toJSON();
+      return Object.values(Outputs as Record<string, { Export?: { Name: string } }>).flatMap(
+        ({ Export }) => Export?.Name ?? [],
+      );
+    };
+    const byFunction = exportsOf({ target: 'lambda' });
+    expect(byFunction.length).toBeGreaterThan(1);
+    expect(exportsOf({ target: 'ecs' }).sort()).toEqual(byFunction.sort());
+    const provisionedConcurrency = [{ cron: '0 7 ? * MON-FRI *', executions: 1 }];
+    expect(exportsOf({ target: 'lambda', provisionedConcurrency }).sort()).toEqual(byFunction);
   });
 });
 
@@ -283,12 +296,14 @@ describe('a function that stands ready by schedule', () => {
         ],
       }),
     ]);
-    const asked = propertiesOf(templateOf(both, 'Api'), 'AWS::ApiGateway::Method')
-      .map(({ Integration }) => JSON.stringify(Integration.Uri))
-      .filter((uri) => uri?.includes('ModelWarm') || uri?.includes('Model-Warm'));
-    expect(
-      asked.filter((uri) => uri.includes('Warm') && /Alias|EndpointWarm/.test(uri)),
-    ).toHaveLength(5);
+    const uris = propertiesOf(templateOf(both, 'Api'), 'AWS::ApiGateway::Method').map(
+      ({ Integration }) => JSON.stringify(Integration.Uri ?? ''),
+    );
+    expect(uris.filter((uri) => uri.includes(':warm/invocations'))).toHaveLength(5);
+    const permissions = propertiesOf(templateOf(both, 'Api'), 'AWS::Lambda::Permission').map(
+      ({ FunctionName }) => JSON.stringify(FunctionName),
+    );
+    expect(permissions.filter((name) => name.includes('":warm"'))).toHaveLength(1);
   });
 
   it('has no version and no alias where nothing is scheduled', () => {
