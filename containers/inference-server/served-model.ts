@@ -99,9 +99,13 @@ export function runModel(settings: ServedModelSettings, surroundings: Surroundin
       if (!prediction.purpose) metrics.answered(performance.now() - prediction.receivedAt);
       logged.add(prediction);
     },
-    refused({ status, error, request: { requestId } }) {
+    refused({ status, error, request: { requestId, caller } }) {
       // A caller's error is told to the caller alone: its text may hold what they sent.
-      const fields = () => ({ requestId, ...(status < 500 ? {} : errorFields(error)) });
+      const fields = () => ({
+        requestId,
+        caller,
+        ...(status < 500 ? {} : errorFields(error)),
+      });
       metrics.refused(status, 'request refused', fields);
     },
     timedOut: (requestId) => metrics.refused(504, 'request timed out', () => ({ requestId })),

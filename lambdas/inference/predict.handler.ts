@@ -132,7 +132,7 @@ const refused = ({ level, message, status, fields }: Refusal): void =>
   measure(model, status < 500 ? {} : errors(1), level, message, { status, ...fields });
 
 const endpoint = inferenceEndpoint(new Map([[model, { name: model, versions, cache, answered }]]), {
-  refused: ({ status, error, request }) => refused(refusalOf(status, error, request.requestId)),
+  refused: ({ status, error, request }) => refused(refusalOf(status, error, request)),
   notLogged: (error, { requestId }) =>
     measure(model, {}, 'error', 'the prediction was not logged', {
       requestId,

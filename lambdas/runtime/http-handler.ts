@@ -81,12 +81,16 @@ export interface Refusal {
 }
 
 /** What the log says of a failure. */
-export const refusalOf = (status: number, error: unknown, requestId: string): Refusal => ({
+export const refusalOf = (
+  status: number,
+  error: unknown,
+  { requestId, caller }: Pick<EndpointRequest, 'requestId' | 'caller'>,
+): Refusal => ({
   level: status < 500 ? 'warn' : 'error',
   message: 'request refused',
   status,
   // A caller's error is told to the caller alone: its text may hold what they sent.
-  fields: { requestId, ...(status < 500 ? {} : errorFields(error)) },
+  fields: { requestId, caller, ...(status < 500 ? {} : errorFields(error)) },
 });
 
 const logRefusal = ({ level, message, status, fields }: Refusal): void =>
@@ -112,7 +116,7 @@ export function gatewayHandler(
     } catch (error) {
       const requestId = requestIdOf(event, context);
       const reply = errorReply(error, requestId);
-      refused(refusalOf(reply.status, error, requestId));
+      refused(refusalOf(reply.status, error, { requestId, caller: callerOf(event) }));
       return timed(resultOf(reply), startedAt);
     }
   };
