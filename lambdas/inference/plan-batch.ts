@@ -29,6 +29,8 @@ export interface PlanningPlace {
   readonly ledger: Pick<DynamodbLedger, 'head'>;
   readonly registry: Pick<DynamodbRegistry, 'getVersion'>;
   accountConcurrency(): Promise<number>;
+  /** Of a shard. @default as many as are worth a function's start */
+  readonly rowsPerShard?: number;
   /** ISO 8601, UTC. */
   now(): string;
 }
@@ -112,6 +114,7 @@ function plan(
 ): Promise<Planned> {
   const { data, model } = place;
   const { artifacts, endpointName } = version;
+  const plannedAt = place.now();
   return withDuckdb(async (database) => {
     const path = join(database.folder, 'input');
     const content = await data.download(object.key, object.versionId, path);
@@ -140,8 +143,8 @@ function plan(
           ? null
           : { key: keys.typedRows, ...(await data.upload(read.typedRows, keys.typedRows)) },
       rows: read.rows,
-      shards: cutShards(read.last),
-      plannedAt: before?.plannedAt ?? place.now(),
+      shards: cutShards(read.last, place.rowsPerShard),
+      plannedAt: before?.plannedAt ?? plannedAt,
     };
     await data.putJson(keys.plan, plan);
     return { plan, prefix };

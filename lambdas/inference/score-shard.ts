@@ -18,8 +18,10 @@ import { checkPredictions } from '../../core/inference/predict.ts';
 import { sortableId } from '../../core/inference/prediction-id.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 
+type Store = Pick<S3Objects, 'find' | 'getJson' | 'hash' | 'putJson' | 'upload'>;
+
 export interface ScoringPlace {
-  readonly data: S3Objects;
+  readonly data: Store;
   /** A verified version, ready to run; loaded once. */
   version(plan: BatchPlan): Promise<LoadedVersion>;
   /** The file that the plan's rows are in, on this disk. */
@@ -33,14 +35,14 @@ function idPrefixOf({ batchId, model, plannedAt, version }: BatchPlan, shard: nu
   return `${model}-v${version}-${sortableId(Date.parse(plannedAt), random)}`;
 }
 
-async function isThere(data: S3Objects, content: Content | null): Promise<boolean> {
+async function isThere(data: Store, content: Content | null): Promise<boolean> {
   if (content === null) return true;
   if ((await data.find(content.key))?.bytes !== content.bytes) return false;
   return (await data.hash(content.key)).sha256 === content.sha256;
 }
 
 /** What an earlier attempt wrote, where all of it is still as it was written. */
-async function doneBefore(data: S3Objects, key: string): Promise<ShardReceipt | undefined> {
+async function doneBefore(data: Store, key: string): Promise<ShardReceipt | undefined> {
   if (!(await data.find(key))) return undefined;
   const receipt = parseDocument(ShardReceipt, await data.getJson(key), key);
   const whole =

@@ -7,7 +7,7 @@ export const reasons: readonly Reason[] = [
     'Lambda and Firehose write logs in the role’s name; the laptop cloud does it without asking',
   ],
   [
-    /PipelineStateMachineRole: (lambda|logs|xray|sagemaker|iam|events):/,
+    /(Pipeline|Batch)StateMachineRole: (lambda|logs|xray|sagemaker|iam|events):/,
     'Step Functions acts in the role’s name; the laptop cloud’s does it without asking',
   ],
   [
@@ -28,6 +28,14 @@ export const reasons: readonly Reason[] = [
   ],
   [
     /(EndpointPredict|TrainingEvaluateCandidate|TrainingFinishRun)Role: sagemaker:(InvokeEndpoint|DeleteEndpoint|DeleteEndpointConfig|DeleteModel)$/,
+    'asked for of a version that a container answers, which any model may have had before',
+  ],
+  [
+    /BatchStateMachineEventsRole: states:StartExecution$/,
+    'EventBridge starts executions in the role’s name; the laptop cloud’s does it without asking',
+  ],
+  [
+    /BatchScoreShardFunctionRole: sagemaker:InvokeEndpoint$/,
     'asked for of a version that a container answers, which any model may have had before',
   ],
   [
