@@ -508,6 +508,28 @@ test('the version that servers tell is that of the package', () => {
   expect(platformVersion).toBe(packageJson.version);
 });
 
+test('what is nested a hundred thousand deep is read or refused like anything else', async () => {
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  const path = '/v2/models/parcel-weight/infer';
+  const length = (data: string) => `{"name":"length","datatype":"FP64","shape":[1],"data":${data}}`;
+  const asked = [
+    [`{"parameters":{"a":${deep}},"inputs":[${length('[1]')}]}`, 200],
+    [`{"inputs":[${length(deep)}]}`, 400],
+    [`{"inputs":${deep}}`, 400],
+    [
+      `{"inputs":[${length('[1]')}],"outputs":[{"name":"prediction","parameters":{"a":${deep}}}]}`,
+      200,
+    ],
+  ] as const;
+  for (const [body, status] of asked) {
+    const reply = await ask(path, body);
+    expect([reply.body.error?.slice(0, 100), reply.status]).toEqual([
+      status === 200 ? undefined : expect.any(String),
+      status,
+    ]);
+  }
+});
+
 describe('where something is wrong on our side', () => {
   const infer = (endpoint: Endpoint) =>
     askJson(
