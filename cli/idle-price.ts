@@ -1,4 +1,6 @@
 // What an environment costs while nobody uses it, from its templates.
+
+import { CacheMetrics } from '../core/inference/cache-usage.ts';
 import { usdPerContainerGbSecond } from '../core/inference/measurement.ts';
 import { capacityItems } from './capacity-price.ts';
 import type { PricedItem, PricedTemplate, TemplateResource } from './list-prices.ts';
@@ -170,6 +172,13 @@ function priceStack(stack: string, template: PricedTemplate) {
   return { items, unknown: [...new Set(unknown)] };
 }
 
+/** Those that have data points whenever somebody asks. */
+const cacheMetrics = [CacheMetrics.hits, CacheMetrics.misses, CacheMetrics.savedUsd];
+
+/** Only the settings of a cache say what a millisecond of its endpoint costs. */
+const hasCache = ({ Resources = {} }: PricedTemplate): boolean =>
+  JSON.stringify(Resources).includes('usdPerMs');
+
 /**
  * Prices every resource that is always on.
  * @param templates stack → its template; a model's stack is called Slipway-<environment>-Model-<Name>
@@ -177,12 +186,9 @@ function priceStack(stack: string, template: PricedTemplate) {
 export function idlePrice(templates: ReadonlyMap<string, PricedTemplate>): IdlePrice {
   const priced = [...templates].map(([stack, template]) => {
     const { items, unknown } = priceStack(stack, template);
-    const metrics = {
-      stack,
-      what: 'metrics, once a version is live',
-      count: metricsPerModel,
-      usdPerMonth: metricsPerModel * usd.customMetric,
-    };
+    const count = metricsPerModel + (hasCache(template) ? cacheMetrics.length : 0);
+    const what = 'metrics, once a version is live';
+    const metrics = { stack, what, count, usdPerMonth: count * usd.customMetric };
     return { items: stack.includes('-Model-') ? [...items, metrics] : items, unknown };
   });
   const items = priced.flatMap((stack) => stack.items);

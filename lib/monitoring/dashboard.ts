@@ -21,6 +21,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { CacheMetrics } from '../../core/inference/cache-usage.ts';
 import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { driftReportPrefix } from '../../core/monitoring/drift-report.ts';
@@ -76,6 +77,7 @@ export class Dashboard extends Construct {
         [this.alarms()],
         [this.drift(), this.quality()],
         [this.traffic(), this.latency(), this.errors()],
+        ...(models.some(({ serving }) => serving.cache) ? [[this.cache(), this.saved()]] : []),
         [this.runs(), this.cost(), this.deadLetters()],
         [this.report()],
       ],
@@ -192,7 +194,35 @@ export class Dashboard extends Construct {
   }
 
   private errors(): IWidget {
-    return this.graph('Errors', [this.ofRequests(ServingMetrics.errors, Stats.SUM, 'errors')]);
+    return this.graph('Errors', [
+      this.ofRequests(ServingMetrics.errors, Stats.SUM, 'errors'),
+      this.ofRequests(ServingMetrics.logDropped, Stats.SUM, 'predictions that were not logged'),
+    ]);
+  }
+
+  private cache(): IWidget {
+    return new GraphWidget({
+      title: 'Cache',
+      width: 12,
+      height: 6,
+      left: [
+        this.ofRequests(CacheMetrics.hits, Stats.SUM, 'rows found'),
+        this.ofRequests(CacheMetrics.misses, Stats.SUM, 'rows looked up and computed'),
+      ],
+      right: [this.ofRequests(CacheMetrics.leftOut, Stats.MAXIMUM, 'left out: it does not pay')],
+      leftYAxis: { min: 0, label: 'rows', showUnits: false },
+      rightYAxis: { min: 0, max: 1, showUnits: false },
+    });
+  }
+
+  private saved(): IWidget {
+    return new GraphWidget({
+      title: 'Saved by the cache: computing less looking up, at the list price of its time',
+      width: 12,
+      height: 6,
+      left: [this.ofRequests(CacheMetrics.savedUsd, Stats.SUM, 'saved')],
+      leftYAxis: { label: 'USD', showUnits: false },
+    });
   }
 
   private runs(): IWidget {

@@ -26,13 +26,16 @@ function compileAll(): Map<string, Uint8Array> {
     target: 'node24',
     // A layer is found by require(), not by import.
     format: 'cjs',
-    // Names stay readable in stack traces, and errors are matched by theirs.
+    // Names stay readable in stack traces. To keep also those that a bundle has twice would cost a call for each
+    // function of it at every start; errors are matched by names that they set themselves.
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     // What is not used of a package stays out of a bundle only where it is an ES module: a third of the code
     // and of the time that it takes to load.
     mainFields: ['module', 'main'],
+    // The SDK imports node:http when it is first needed, and an import reads all that a module exports, of this
+    // one a whole WebSocket client; require() reads what is used.
+    supported: { 'dynamic-import': false },
     external,
     logLevel: 'error',
   });

@@ -1,13 +1,14 @@
 // From the start of this process to its first prediction, by one of two ways:
 //   bare <model.onnx> <width>: ONNX Runtime, a session, a run
 //   handler <index.js> <event.json>: the bundled function, as Lambda's runtime calls it
-// Prints a JSON object: milliseconds since the process began.
+// Prints a JSON object: milliseconds since the process began, and of processor time after Node was up.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const [way, file, argument] = process.argv.slice(2);
 const codeAt = performance.now();
+const cpuAt = process.cpuUsage();
 
 async function bare() {
   const { InferenceSession, Tensor } = require('onnxruntime-node');
@@ -36,6 +37,8 @@ async function handler() {
 
 const answer = way === 'bare' ? { predictions: await bare() } : await handler();
 const predictedAt = performance.now();
-process.stdout.write(`\n${JSON.stringify({ codeAt, predictedAt, ...answer })}\n`, () =>
+const { user, system } = process.cpuUsage(cpuAt);
+const cpuMs = (user + system) / 1_000;
+process.stdout.write(`\n${JSON.stringify({ codeAt, predictedAt, cpuMs, ...answer })}\n`, () =>
   process.exit(0),
 );

@@ -31,6 +31,8 @@ interface Start {
   /** The function's own code has run, and its first event is there. */
   readonly loadedAt?: number;
   readonly predictedAt: number;
+  /** Processor time after Node was up, of all threads. */
+  readonly cpuMs: number;
   readonly predictions: readonly number[];
 }
 
@@ -95,6 +97,7 @@ function ratio(
 }
 
 const inOwnCode = ({ codeAt, predictedAt }: Start) => predictedAt - codeAt;
+const processor = ({ cpuMs }: Start) => cpuMs;
 const sinceStart = ({ predictedAt }: Start) => predictedAt;
 
 const folder = mkdtempSync(join(tmpdir(), 'slipway-lambda-start-'));
@@ -109,6 +112,8 @@ try {
     ratio(all, bare, inOwnCode),
     figure(median(all.map(sinceStart))),
     ratio(all, bare, sinceStart),
+    figure(median(all.map(processor))),
+    ratio(all, bare, processor),
   ]);
   const header = [
     `${runs} runs, medians`,
@@ -116,6 +121,8 @@ try {
     'first prediction after Node is up, ms',
     'ratio',
     'since the process began, ms',
+    'ratio',
+    'processor ms after Node is up',
     'ratio',
   ];
   process.stdout.write(`${inWords(machine())}\n\n${markdown(header, rows)}\n\n`);

@@ -50,6 +50,7 @@ const known = new Set([
   'Slipway QualityDrop',
   'Slipway PredictionLatencyMs',
   'Slipway PredictionErrors',
+  'Slipway PredictionLogDropped',
   'Slipway LabelCoverage',
   'Slipway MonthToDateCostUsd',
   'AWS/States ExecutionsStarted',
@@ -79,7 +80,10 @@ describe('the dashboard', () => {
   it('names only metrics that somebody emits: at most eight of a model, and each of them', () => {
     const named = new Set(metricsOf(widgets));
     expect([...named].filter((metric) => !known.has(metric))).toEqual([]);
-    expect([...named].filter((metric) => metric.startsWith('Slipway '))).toHaveLength(8);
+    // Of what was lost there are data points, and a price, only where something was.
+    expect(named).toContain('Slipway PredictionLogDropped');
+    const paid = [...named].filter((metric) => metric !== 'Slipway PredictionLogDropped');
+    expect(paid.filter((metric) => metric.startsWith('Slipway '))).toHaveLength(8);
   });
 
   it('fits: no widget is wider than the page, and none lies upon another', () => {
@@ -108,6 +112,20 @@ describe('the dashboard', () => {
     expect(names.map((name) => name.replace('__model__', 'flight-delay')).sort()).toEqual(
       ofTemplates.sort(),
     );
+  });
+
+  it('shows what the cache does where a model has one', () => {
+    expect(widgets.map(({ properties }) => properties.title)).not.toContain('Cache');
+    const cached = defineModel(aModelDefinition({ serving: { target: 'lambda', cache: {} } }));
+    const app = slipwayApp(environmentOnAws('dev'), [flightDelay, cached], undefined);
+    const stack = Template.fromStack(app.node.findChild('Slipway-dev-Monitoring') as Stack);
+    const added = metricsOf(bodyOf(stack).widgets).filter((metric) => !known.has(metric));
+    expect(added).toEqual([
+      'Slipway CacheHits',
+      'Slipway CacheMisses',
+      'Slipway CacheLeftOut',
+      'Slipway CacheSavedUsd',
+    ]);
   });
 
   it("draws a line at each model's own limit", () => {

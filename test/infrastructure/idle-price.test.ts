@@ -70,6 +70,20 @@ describe.each(environmentNames)('the price of doing nothing in %s', (environment
   });
 });
 
+describe('the metrics of a model', () => {
+  it('are three more where it has a cache', () => {
+    const countOf = (variables: object) => {
+      const Properties = { Environment: { Variables: variables } };
+      const Resources = { Predict: { Type: 'AWS::Lambda::Function', Properties } };
+      const { items } = idlePrice(new Map([['Slipway-dev-Model-Churn', { Resources }]]));
+      return items.find(({ what }) => what.startsWith('metrics, once'))?.count;
+    };
+    expect(countOf({ PREDICTION_CACHE: '' })).toBe(metricsPerModel);
+    const settings = JSON.stringify({ ttlSeconds: 60, maximumEntries: 10, usdPerMs: 1e-8 });
+    expect(countOf({ PREDICTION_CACHE: settings })).toBe(metricsPerModel + 3);
+  });
+});
+
 describe('a price', () => {
   it.each([
     ['AWS::CloudWatch::Alarm', { MetricName: 'Errors', Period: 60 }, 0.1],
