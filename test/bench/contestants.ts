@@ -35,17 +35,20 @@ export interface Contestant {
 export const slipway = 'Slipway';
 export const slipwayBinary = 'Slipway, binary';
 export const slipwayUnbatched = 'Slipway, a run per request';
+export const slipwaySampled = 'Slipway, one prediction in 100 logged';
 export const floor = 'the same server without a model';
 
 const address = (port: number): string => `http://127.0.0.1:${port}`;
 const logIn = (folder: string): string => join(folder, 'server.log');
 const nothing = async (): Promise<void> => undefined;
 
+type ModelSettings = Pick<ServedModelSettingsInput, 'batching' | 'predictionLog'>;
+
 /** One model, all that a task has, one core: no worker threads. */
-const slipwayEnvironment = (setting: Setting, batching: object): Record<string, string> => ({
+const slipwayEnvironment = (setting: Setting, own: ModelSettings): Record<string, string> => ({
   ...setting.slipway,
   MODELS: JSON.stringify([
-    { name: setting.model, predictionStream: 'predictions', batching },
+    { name: setting.model, predictionStream: 'predictions', ...own },
   ] satisfies ServedModelSettingsInput[]),
   PORT: String(setting.port),
   QUEUE_LIMIT_MS: '1000',
@@ -54,11 +57,11 @@ const slipwayEnvironment = (setting: Setting, batching: object): Record<string, 
 });
 
 const slipwayServer =
-  (batching: object, script = 'containers/inference-server/main.ts') =>
+  (own: ModelSettings, script = 'containers/inference-server/main.ts') =>
   async (setting: Setting): Promise<Omit<ServerCommand, 'name'>> => ({
     command: process.execPath,
     args: [join(root, script)],
-    env: slipwayEnvironment(setting, batching),
+    env: slipwayEnvironment(setting, own),
     cwd: setting.folder,
     readyUrl: `${address(setting.port)}/v2/models/${setting.model}/ready`,
     logFile: logIn(setting.folder),
@@ -84,7 +87,13 @@ const ownServers: readonly Contestant[] = [
     name: slipwayUnbatched,
     form: (model) => inferJson(inferPath(model), 'instances'),
     prepare: nothing,
-    server: slipwayServer({ maximumRows: 1 }),
+    server: slipwayServer({ batching: { maximumRows: 1 } }),
+  },
+  {
+    name: slipwaySampled,
+    form: (model) => inferJson(inferPath(model), 'instances'),
+    prepare: nothing,
+    server: slipwayServer({ predictionLog: { sampleRate: 0.01 } }),
   },
   {
     name: floor,

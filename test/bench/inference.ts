@@ -10,6 +10,7 @@ import {
   serverFolder,
   slipway,
   slipwayBinary,
+  slipwaySampled,
   slipwayUnbatched,
 } from './contestants.ts';
 import { freePort } from './free-port.ts';
@@ -48,9 +49,12 @@ const cellsOf = (model: string, quick: boolean): Cell[] => {
 
 const pace = (quick: boolean): Pace => ({ rounds: quick ? 3 : 5, seconds: 1 });
 
-/** Binary shows at many rows, and a run per request at one. */
-const takesPart = ({ name }: Pick<Contestant, 'name'>, { rows }: Cell): boolean =>
-  name === slipwayBinary ? rows > 1 : name === slipwayUnbatched ? rows === 1 : true;
+/** Binary shows at many rows, the others at one. */
+const takesPart = ({ name }: Pick<Contestant, 'name'>, { connections, rows }: Cell): boolean => {
+  if (name === slipwayBinary) return rows > 1;
+  if (name === slipwayUnbatched) return rows === 1;
+  return name !== slipwaySampled || connections === 64;
+};
 
 interface Setup {
   readonly folder: string;

@@ -1,5 +1,12 @@
 // What was measured, as tables and as ratios against the targets.
-import { fastapiLean, fastapiPydantic, floor, slipway, slipwayUnbatched } from './contestants.ts';
+import {
+  fastapiLean,
+  fastapiPydantic,
+  floor,
+  slipway,
+  slipwaySampled,
+  slipwayUnbatched,
+} from './contestants.ts';
 import type { Cell, CellResult, Run } from './measure.ts';
 
 export interface Measured {
@@ -115,6 +122,12 @@ function wanted(measured: Measured): Wanted[] {
       bound: '≤',
       limit: 1.3,
       value: ratio(measured, busy.small, 'cpuUsPerRequest', [slipway, floor]),
+    },
+    {
+      what: `CPU of ${slipwaySampled} / ${floor}, small`,
+      bound: '≤',
+      limit: 1.3,
+      value: ratio(measured, busy.small, 'cpuUsPerRequest', [slipwaySampled, floor]),
     },
     {
       what: 'p50 at 1 connection with batching / without, small',

@@ -13,6 +13,7 @@ export interface World {
   readonly artifactsProxy: TcpProxy;
   readonly balancer: Balancer;
   readonly load: SteadyLoad;
+  readonly requestsPerSecond: number;
   /** Of the model whose versions change; each has other answers. */
   readonly flipped: string;
   /** The replica that answers now. */
@@ -180,6 +181,31 @@ const takenOver: Phase = {
   },
 };
 
+/** How often the load grows until something is refused. */
+const growEveryMs = 500;
+const mostTimes = 256;
+
+const tooMuch: Phase = {
+  name: 'more load than it can take',
+  weight: 1.5,
+  async run(world, ms) {
+    const { load, requestsPerSecond } = world;
+    const until = Date.now() + ms;
+    const growUntil = Date.now() + ms / 2;
+    let times = 1;
+    // Whoever waits goes on waiting: what was too much ends with the first refusals.
+    while (load.tally.declared === 0 && Date.now() < growUntil && times < mostTimes) {
+      times *= 2;
+      load.pace(times * requestsPerSecond);
+      await sleep(growEveryMs);
+    }
+    load.pace(requestsPerSecond);
+    await sleep(Math.max(0, until - Date.now()));
+    felt(load.tally.declared > 0, `${times} times the load`);
+    return `refused at ${times} times the load`;
+  },
+};
+
 export const phases: readonly Phase[] = [
   calm('nothing', 1),
   cacheLost,
@@ -189,5 +215,6 @@ export const phases: readonly Phase[] = [
   corruptVersion,
   threadLost,
   takenOver,
+  tooMuch,
   calm('nothing, again', 0.5),
 ];

@@ -23,6 +23,10 @@ export interface SteadyLoadOptions {
 export interface SteadyLoad {
   /** What comes of requests that begin from now on is counted there. */
   enter(name: string): Tally;
+  /** The one that was entered last. */
+  readonly tally: Tally;
+  /** From now on so many requests a second. */
+  pace(requestsPerSecond: number): void;
   /** Milliseconds of Date.now when a version last answered, by `model/version`. */
   readonly lastAnswered: ReadonlyMap<string, number>;
   /** Settles when every request has its outcome. */
@@ -118,7 +122,7 @@ function pickModel(models: readonly AskedModel[]): AskedModel {
 }
 
 export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
-  const { models, rows, requestsPerSecond, target } = options;
+  const { models, rows, target } = options;
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
   const forms = new Map(models.map((model) => [model.name, formsOf(model)]));
   const lastAnswered = new Map<string, number>();
@@ -178,18 +182,27 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
     }
   }
 
-  const beganAt = performance.now();
-  let sent = 0;
+  let requestsPerSecond = options.requestsPerSecond;
+  let countedAt = performance.now();
+  let due = 0;
   const timer = setInterval(() => {
     // As many as are due: a tick may be late.
-    const due = Math.floor(((performance.now() - beganAt) / 1_000) * requestsPerSecond);
-    for (; sent < due; sent += 1) {
+    const now = performance.now();
+    due += ((now - countedAt) / 1_000) * requestsPerSecond;
+    countedAt = now;
+    for (; due >= 1; due -= 1) {
       const work: Promise<void> = one().finally(() => pending.delete(work));
       pending.add(work);
     }
   }, tickMs);
   return {
     lastAnswered,
+    get tally() {
+      return tally;
+    },
+    pace(next) {
+      requestsPerSecond = next;
+    },
     enter(name) {
       tally = newTally(name);
       return tally;
