@@ -130,7 +130,7 @@ async function startWorld(options: Options, folder: string, sink: LogSink) {
   const world: World = {
     ...{ registry, registryProxy, artifactsProxy, balancer, load, replica, valkey },
     flipped: light,
-    requestsPerSecond: options.rate,
+    heavy,
     startValkey: () => startValkeyServer(valkey.port),
     startReplica: start,
     registerCorrupt: () => registerCorrupt(registry, read('small-next')),

@@ -13,7 +13,8 @@ export interface World {
   readonly artifactsProxy: TcpProxy;
   readonly balancer: Balancer;
   readonly load: SteadyLoad;
-  readonly requestsPerSecond: number;
+  /** The model whose runs take longest. */
+  readonly heavy: string;
   /** Of the model whose versions change; each has other answers. */
   readonly flipped: string;
   /** The replica that answers now. */
@@ -181,28 +182,23 @@ const takenOver: Phase = {
   },
 };
 
-/** How often the load grows until something is refused. */
-const growEveryMs = 500;
-const mostTimes = 256;
+const burstEveryMs = 1_000;
+const firstBurst = 64;
+const largestBurst = 2_048;
 
 const tooMuch: Phase = {
-  name: 'more load than it can take',
+  name: 'bursts of more than it can take',
   weight: 1.5,
-  async run(world, ms) {
-    const { load, requestsPerSecond } = world;
+  async run({ load, heavy }, ms) {
     const until = Date.now() + ms;
-    const growUntil = Date.now() + ms / 2;
-    let times = 1;
-    // Whoever waits goes on waiting: what was too much ends with the first refusals.
-    while (load.tally.declared === 0 && Date.now() < growUntil && times < mostTimes) {
-      times *= 2;
-      load.pace(times * requestsPerSecond);
-      await sleep(growEveryMs);
+    let burst = firstBurst;
+    for (; load.tally.declared === 0 && burst < largestBurst; burst *= 2) {
+      load.burst(heavy, burst, 64);
+      await sleep(burstEveryMs);
     }
-    load.pace(requestsPerSecond);
     await sleep(Math.max(0, until - Date.now()));
-    felt(load.tally.declared > 0, `${times} times the load`);
-    return `refused at ${times} times the load`;
+    felt(load.tally.declared > 0, `${burst / 2} requests of 64 rows at once`);
+    return `refused at ${burst / 2} requests of 64 rows at once`;
   },
 };
 

@@ -25,8 +25,8 @@ export interface SteadyLoad {
   enter(name: string): Tally;
   /** The one that was entered last. */
   readonly tally: Tally;
-  /** From now on so many requests a second. */
-  pace(requestsPerSecond: number): void;
+  /** Beside the steady ones so many requests at once, to one model and of so many rows each. */
+  burst(model: string, requests: number, rows: number): void;
   /** Milliseconds of Date.now when a version last answered, by `model/version`. */
   readonly lastAnswered: ReadonlyMap<string, number>;
   /** Settles when every request has its outcome. */
@@ -122,8 +122,8 @@ function pickModel(models: readonly AskedModel[]): AskedModel {
 }
 
 export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
-  const { models, rows, target } = options;
-  const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+  const { models, rows, requestsPerSecond, target } = options;
+  const agent = new Agent({ keepAlive: true });
   const forms = new Map(models.map((model) => [model.name, formsOf(model)]));
   const lastAnswered = new Map<string, number>();
   const pending = new Set<Promise<void>>();
@@ -158,11 +158,9 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
     if (why !== undefined) note(to, 'wrong', why);
   }
 
-  async function one(): Promise<void> {
+  async function one(model: AskedModel, count: number): Promise<void> {
     const to = tally;
-    const model = pickModel(models);
     const form = pick(forms.get(model.name) ?? []);
-    const count = pick(rowCounts);
     const first = Math.floor(Math.random() * (rows.length - count + 1));
     const base = target();
     to.requests += 1;
@@ -182,7 +180,10 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
     }
   }
 
-  let requestsPerSecond = options.requestsPerSecond;
+  const begin = (model: AskedModel, count: number): void => {
+    const work: Promise<void> = one(model, count).finally(() => pending.delete(work));
+    pending.add(work);
+  };
   let countedAt = performance.now();
   let due = 0;
   const timer = setInterval(() => {
@@ -190,18 +191,16 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
     const now = performance.now();
     due += ((now - countedAt) / 1_000) * requestsPerSecond;
     countedAt = now;
-    for (; due >= 1; due -= 1) {
-      const work: Promise<void> = one().finally(() => pending.delete(work));
-      pending.add(work);
-    }
+    for (; due >= 1; due -= 1) begin(pickModel(models), pick(rowCounts));
   }, tickMs);
   return {
     lastAnswered,
     get tally() {
       return tally;
     },
-    pace(next) {
-      requestsPerSecond = next;
+    burst(name, requests, count) {
+      const model = models.find((known) => known.name === name);
+      for (let i = 0; model && i < requests; i += 1) begin(model, count);
     },
     enter(name) {
       tally = newTally(name);
