@@ -132,8 +132,8 @@ const bentoml = async (setting: Setting): Promise<Omit<ServerCommand, 'name'>> =
 /**
  * parallel_workers 0: with one core, a second process only costs:
  * https://docs.seldon.ai/mlserver/user-guide/parallel-inference
- * Batches of at most 1 ms waiting: https://docs.seldon.ai/mlserver/user-guide/adaptive-batching says that the
- * right ones are found by trying; these were the fastest of those tried (0, 1, 5 ms; 32, 64, 256 requests).
+ * Batches of at most 64 requests or 1 ms: https://docs.seldon.ai/mlserver/user-guide/adaptive-batching has them found
+ * by trying, and longer waits cost those who come alone.
  */
 async function mlserver(setting: Setting): Promise<Omit<ServerCommand, 'name'>> {
   const { folder, port } = setting;
