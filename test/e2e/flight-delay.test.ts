@@ -1,6 +1,14 @@
 // From an S3 drop to a live prediction, through HTTP, S3 and `slipway` only.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
@@ -11,6 +19,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sqlText, withDuckdb } from '../../adapters/duckdb-database.ts';
 import { findBrowser } from '../../cli/screenshot.ts';
 import { type Finished, root, type Started, slipway, startSlipway } from './command-line.ts';
 import { namedMetrics } from './named-metrics.ts';
@@ -298,6 +307,50 @@ describe('slipway', () => {
     expect(reply.status).toBe(200);
     const body = (await reply.json()) as Record<string, unknown[]>;
     expect(body['predictions']).toHaveLength(1);
+  });
+
+  it('scores a whole file with the numbers that the API gives, and tells rows that are wrong apart', async () => {
+    const flights = Array.from({ length: 40 }, (_, i) => ({
+      ...instance,
+      flight_id: `W${i}`,
+      origin: ['JFK', 'ATL', 'BOS'][i % 3],
+      distance: 200 + 31 * i,
+    }));
+    const wrong = { ...instance, flight_id: 'W40', distance: -5 };
+    const lines = [...flights, wrong].map((row) => Object.values(row).join(','));
+    const csv = `${[Object.keys(instance).join(','), ...lines].join('\n')}\n`;
+    // The same file: dropped, and through the command line.
+    const Key = `batch/${model}/whole.csv`;
+    await s3.send(new PutObjectCommand({ Bucket: data, Key, Body: csv }));
+    const [file, target] = [join(folder, 'whole.csv'), join(folder, 'scored')];
+    writeFileSync(file, csv);
+    const { code, stdout } = await cli('batch', model, file, '--output', target, '--json');
+    expect(code, stdout).toBe(4);
+    const [batch] = JSON.parse(stdout).batches;
+    expect(batch.manifest).toMatchObject({ rows: 41, scored: 40, errors: 1 });
+    const { token } = await json('token');
+    const reply = await post(`/v1/models/${model}:predict`, { instances: flights }, token);
+    const { predictions } = (await reply.json()) as { predictions: number[] };
+    const scored = await withDuckdb(async (database) => {
+      const path = join(database.folder, 'part.parquet');
+      copyFileSync(join(target, 'whole.csv', 'part-00000.parquet'), path);
+      return database.rows(
+        `SELECT flight_id, prediction FROM read_parquet(${sqlText(path)}) ORDER BY __row`,
+      );
+    });
+    expect(scored).toEqual(flights.map(({ flight_id }, i) => [flight_id, predictions[i]]));
+    const errors = readFileSync(join(target, 'whole.csv', 'errors-00000.jsonl'), 'utf8');
+    expect(JSON.parse(errors)).toEqual({
+      row: 41,
+      problems: ['distance: must be at least 1 (received -5)'],
+    });
+    // The drop comes to its end by itself.
+    for (;;) {
+      const { batches } = await json('batch', model);
+      expect(batches).toHaveLength(2);
+      if (batches.every(({ finished }: { finished: boolean }) => finished)) break;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
   });
 
   it('finds nothing wrong with a laptop that is deployed, and says what it would cost', async () => {

@@ -35,6 +35,10 @@ export const reasons: readonly Reason[] = [
     'EventBridge starts executions in the role’s name; the laptop cloud’s does it without asking',
   ],
   [
+    /BatchPlanBatchFunctionRole: lambda:GetAccountSettings$/,
+    'asked for with every plan; the laptop cloud answers it without keeping a record',
+  ],
+  [
     /BatchScoreShardFunctionRole: sagemaker:InvokeEndpoint$/,
     'asked for of a version that a container answers, which any model may have had before',
   ],
