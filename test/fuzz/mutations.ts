@@ -238,7 +238,8 @@ function changePath(random: Random, path: string): string {
     'ready',
     '?x',
   ];
-  const at = random.below(path.length + 1);
+  // What has no / in front is no path of HTTP.
+  const at = 1 + random.below(path.length);
   return `${path.slice(0, at)}${random.pick(parts)}${path.slice(at + random.below(4))}`;
 }
 
