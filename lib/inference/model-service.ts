@@ -15,7 +15,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct } from 'constructs';
 import type { EcsServing } from '../../core/model/serving-section.ts';
-import { grantActions } from '../runtime/endpoint-grants.ts';
+import { grantActions, grantEndpointUse } from '../runtime/endpoint-grants.ts';
 import {
   grantListing,
   grantObjects,
@@ -249,6 +249,7 @@ export class ModelService extends Construct {
     grantObjects(role, artifacts, ['read'], [`models/${model.name}/`]);
     grantListing(role, artifacts, [`models/${model.name}/`]);
     grantRegistry(role, registry, 'read');
+    grantEndpointUse(role, model.name);
     grantActions(role, ['firehose:PutRecordBatch'], [predictionLogArn]);
     grantActions(role, ['s3:GetObject'], [code.bucket.arnForObjects(code.s3ObjectKey)]);
     if (cacheArns.length > 0) grantActions(role, ['elasticache:Connect'], [...cacheArns]);

@@ -198,7 +198,10 @@ describe('two models', () => {
     expect(roles).toHaveLength(2);
     expect(refusedCalls(roles)).toEqual([]);
     expect(ungrantedCalls(roles)).toEqual([]);
-    expect(unusedGrants(roles)).toEqual([]);
+    // A version that a container answers may be live when model.ts says something else already.
+    expect(unusedGrants(roles)).toEqual([
+      'Model-ParcelCalm EndpointServiceTaskRole: sagemaker:InvokeEndpoint',
+    ]);
     // The other is asked by an alias now.
     expect((await post(`/v1/models/${moved}:predict`, { instances })).status).toBe(200);
   });
