@@ -1,6 +1,8 @@
 // Sends changed requests of all protocols, one after the other, to a loaded version, or to a server.
 // npm run fuzz:inference -- [--requests 100000] [--seed 1] [--url http://127.0.0.1:8080 --model churn]
+import { Agent, request, validateHeaderName, validateHeaderValue } from 'node:http';
 import { parseArgs } from 'node:util';
+import { unzipSync } from 'node:zlib';
 import type { FuzzedModel } from './mutations.ts';
 import { runFuzz, type Send } from './run-fuzz.ts';
 import { servedDoor } from './served-door.ts';
@@ -16,6 +18,38 @@ const { values } = parseArgs({
 const requests = Number(values.requests);
 const seed = Number(values.seed);
 
+/** A path as a request line can carry it. */
+const written = (path: string): string =>
+  path.replaceAll(/[^\x21-\x7e]/gu, (character) =>
+    [...Buffer.from(character)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+  );
+
+function isHeader(name: string, value: string): boolean {
+  try {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The headers that HTTP can carry, without those that are about the connection. */
+const sendable = (headers: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) =>
+      value !== undefined &&
+      isHeader(name, value) &&
+      !/^(content-length|transfer-encoding|connection|expect|host|upgrade)$/i.test(name)
+        ? [[name, value]]
+        : [],
+    ),
+  );
+
+/** What a reply says, however it was sent: zlib tells gzip from deflate by itself. */
+const plain = (body: Buffer, encoding: string | undefined): Buffer =>
+  encoding === undefined ? body : unzipSync(body);
+
 async function remoteDoor(
   url: string,
   model: string,
@@ -26,15 +60,24 @@ async function remoteDoor(
       `${url}/v2/models/${model} answers ${metadata.status}; name a model that is live`,
     );
   }
-  const send: Send = async ({ method, path, headers, body }) => {
-    const hasBody = method !== 'GET' && method !== 'HEAD';
-    const reply = await fetch(`${url}${path}`, {
-      ...{ method, headers, redirect: 'manual' },
-      ...(hasBody && { body: new Uint8Array(body) }),
+  const agent = new Agent({ keepAlive: true });
+  const { hostname, port } = new URL(url);
+  // Not by fetch, which mends what it is given.
+  const send: Send = ({ method, path, headers, body }) =>
+    new Promise((resolve, reject) => {
+      const given = { hostname, port, method, path: written(path), headers: sendable(headers) };
+      const asked = request({ ...given, agent }, (reply) => {
+        const chunks: Buffer[] = [];
+        reply.on('data', (chunk: Buffer) => chunks.push(chunk));
+        reply.on('end', () => {
+          const { statusCode: status = 0, headers: said } = reply;
+          const body = plain(Buffer.concat(chunks), said['content-encoding']);
+          resolve({ status, contentType: said['content-type'], body });
+        });
+      });
+      asked.on('error', reject);
+      asked.end(method === 'GET' || method === 'HEAD' ? undefined : body);
     });
-    const contentType = reply.headers.get('content-type') ?? undefined;
-    return { status: reply.status, contentType, body: Buffer.from(await reply.arrayBuffer()) };
-  };
   return { models: [(await metadata.json()) as FuzzedModel], send };
 }
 
