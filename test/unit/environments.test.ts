@@ -77,4 +77,37 @@ describe('environments', () => {
     }
     expect(() => local({ SLIPWAY_LOCAL_CACHE: 'localhost:0' })).toThrow(/cache\.port/);
   });
+
+  it('puts a web ACL in front of prod alone', () => {
+    const firewallOf = (name: string) => readEnvironment({ SLIPWAY_ENVIRONMENT: name }).firewall;
+    expect(['dev', 'staging'].map(firewallOf)).toEqual([undefined, undefined]);
+    expect(firewallOf('prod')).toEqual({ requestsPerMinuteOfAddress: expect.any(Number) });
+  });
+
+  it('limits each caller with a token, and names what is wrong with a limit', () => {
+    const withLimit = (callerLimit: object) => {
+      const address = 'https://id.example.com';
+      const api = { auth: 'jwt', issuer: address, jwksUri: address, audience: 'a', callerLimit };
+      return Environment.safeParse({ ...readEnvironment({ SLIPWAY_ENVIRONMENT: 'dev' }), api });
+    };
+    const each = { requestsPerSecond: 20, burst: 40 };
+    expect(withLimit(each).data?.api).toMatchObject({ callerLimit: { ...each, named: {} } });
+    const callers = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`caller-${n}`, each]));
+    expect(withLimit({ ...each, named: callers(50) }).success).toBe(true);
+    const problems = [
+      {},
+      { ...each, burst: 5_001 },
+      { ...each, requestsPerSecond: 0 },
+      { ...each, named: { '': each } },
+      { ...each, named: callers(51) },
+    ].map((limit) => withLimit(limit).error?.issues[0]?.path.join('.'));
+    expect(problems).toEqual([
+      'api.callerLimit.requestsPerSecond',
+      'api.callerLimit.burst',
+      'api.callerLimit.requestsPerSecond',
+      'api.callerLimit.named.',
+      'api.callerLimit.named',
+    ]);
+  });
 });
