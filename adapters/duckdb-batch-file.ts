@@ -12,7 +12,13 @@ import {
 } from './duckdb-typed-tables.ts';
 
 /** Names that the predictions of a batch have. */
-export const predictionColumns = ['prediction', 'prediction_id', 'model_version', '__row'] as const;
+export const predictionColumns = [
+  'prediction',
+  'prediction_details',
+  'prediction_id',
+  'model_version',
+  '__row',
+] as const;
 
 /** A file that a batch can be made of. */
 export interface BatchFile {

@@ -174,7 +174,7 @@ export async function batchShard(
     async finish(version: number, idPrefix: string): Promise<string> {
       appender.close();
       const path = join(database.folder, 'predictions.parquet');
-      const more = isContainer ? ', p.details' : '';
+      const more = isContainer ? ', p.details AS prediction_details' : '';
       await database.run(
         `COPY (SELECT r.* EXCLUDE ("__n"), p.prediction${more},
             ${sqlText(`${idPrefix}-`)} || (p.n - ${range.first}) AS prediction_id,
