@@ -79,6 +79,7 @@ export class Dashboard extends Construct {
         [this.traffic(), this.latency(), this.errors()],
         ...(models.some(({ serving }) => serving.cache) ? [[this.cache(), this.saved()]] : []),
         [this.runs(), this.cost(), this.deadLetters()],
+        ...this.streams(),
         [this.report()],
       ],
     });
@@ -223,6 +224,35 @@ export class Dashboard extends Construct {
       left: [this.ofRequests(CacheMetrics.savedUsd, Stats.SUM, 'saved')],
       leftYAxis: { label: 'USD', showUnits: false },
     });
+  }
+
+  /** Only where a model has streams; they are called after it. */
+  private streams(): IWidget[][] {
+    const { environment, models } = this.props;
+    if (models.every(({ serving }) => serving.streaming === undefined)) return [];
+    const of = (stream: string, metricName: string, statistic: string, label: string) =>
+      new Metric({
+        namespace: 'AWS/Kinesis',
+        metricName,
+        dimensionsMap: { StreamName: `slipway-${environment}-${chosenModel}-${stream}` },
+        statistic,
+        period: Duration.minutes(this.props.alarmPeriodMinutes),
+        label,
+      });
+    const records = 'IncomingRecords';
+    return [
+      [
+        this.graph('Events', [
+          of('events', records, Stats.SUM, 'came'),
+          of('results', records, Stats.SUM, 'answered'),
+        ]),
+        this.graph(
+          'Events that wait',
+          [of('events', 'GetRecords.IteratorAgeMilliseconds', Stats.MAXIMUM, 'oldest')],
+          'ms',
+        ),
+      ],
+    ];
   }
 
   private runs(): IWidget {

@@ -70,6 +70,14 @@ describe('the event stream of a model', () => {
     });
   });
 
+  it('is on the dashboard, as it is called', () => {
+    const monitoring = stacksOf('prod').find(({ name }) => name === 'Slipway-prod-Monitoring');
+    const text = JSON.stringify(monitoring?.Resources);
+    for (const stream of ['events', 'results']) {
+      expect(text).toContain(`slipway-prod-__model__-${stream}`);
+    }
+  });
+
   it('has no alarm of its own: its failures are those of the model', () => {
     const alarms = (model: string) => resourcesOf(stackOf(model), 'AWS::CloudWatch::Alarm').length;
     expect(alarms('StreamedChurn')).toBe(alarms('CachedChurn'));
