@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   GetRecordsCommand,
   GetShardIteratorCommand,
-  KinesisClient,
+  type KinesisClient,
   ListShardsCommand,
 } from '@aws-sdk/client-kinesis';
+import { kinesisClient } from './kinesis-client.ts';
 
 export interface ReaderOptions {
   readonly streamName: string;
@@ -23,7 +24,7 @@ const pauseMs = 300;
 export async function openKinesisReader({
   streamName: StreamName,
   from,
-  client = new KinesisClient(),
+  client = kinesisClient(),
 }: ReaderOptions): Promise<{ readonly read: () => Promise<string[]> }> {
   const iterators = new Map<string, string | undefined>();
   // One answer has up to a thousand.

@@ -1,14 +1,15 @@
-import { KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis';
+import { type KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis';
 import type { Destination } from '../core/inference/publish-once.ts';
+import { kinesisClient } from './kinesis-client.ts';
 import { sendResults } from './send-results.ts';
 
-/** Of one PutRecords, which takes 5 MB: of a small one that is not heard of again, less is in doubt. */
-const limits = { results: 500, bytes: 150_000 };
+/** Of one PutRecords. */
+const limits = { results: 500, bytes: 4_000_000 };
 
 /** Results as records of a stream, with the event's id as their key. */
 export function kinesisResults({
   streamName,
-  client = new KinesisClient(),
+  client = kinesisClient(),
 }: {
   readonly streamName: string;
   readonly client?: KinesisClient;

@@ -19,6 +19,10 @@ export const reasons: readonly Reason[] = [
     'Lambda takes from queues and sends dead letters in the role’s name; the laptop cloud’s does it without asking',
   ],
   [
+    /EventStreamPredictEventsRole: kinesis:(DescribeStream|DescribeStreamSummary|GetRecords|GetShardIterator|ListShards)$/,
+    'Lambda reads the stream in the role’s name; the laptop cloud does it without asking',
+  ],
+  [
     /EndpointPredictionLogRole: (s3|glue):/,
     'Firehose delivers in the role’s name; the laptop cloud’s does it without asking',
   ],
@@ -27,7 +31,7 @@ export const reasons: readonly Reason[] = [
     'SageMaker’s own agents in the job’s name; the laptop cloud does it without asking',
   ],
   [
-    /(EndpointPredict|TrainingEvaluateCandidate|TrainingFinishRun)Role: sagemaker:(InvokeEndpoint|DeleteEndpoint|DeleteEndpointConfig|DeleteModel)$/,
+    /(EndpointPredict|EventStreamPredictEvents|TrainingEvaluateCandidate|TrainingFinishRun)Role: sagemaker:(InvokeEndpoint|DeleteEndpoint|DeleteEndpointConfig|DeleteModel)$/,
     'asked for of a version that a container answers, which any model may have had before',
   ],
   [
