@@ -130,7 +130,6 @@ async function startWorld(options: Options, folder: string, sink: LogSink) {
   const world: World = {
     ...{ registry, registryProxy, artifactsProxy, balancer, load, replica, valkey },
     flipped: light,
-    heavy,
     startValkey: () => startValkeyServer(valkey.port),
     startReplica: start,
     registerCorrupt: () => registerCorrupt(registry, read('small-next')),

@@ -13,8 +13,6 @@ export interface World {
   readonly artifactsProxy: TcpProxy;
   readonly balancer: Balancer;
   readonly load: SteadyLoad;
-  /** The model whose runs take longest. */
-  readonly heavy: string;
   /** Of the model whose versions change; each has other answers. */
   readonly flipped: string;
   /** The replica that answers now. */
@@ -182,26 +180,6 @@ const takenOver: Phase = {
   },
 };
 
-const burstEveryMs = 1_000;
-const firstBurst = 64;
-const largestBurst = 2_048;
-
-const tooMuch: Phase = {
-  name: 'bursts of more than it can take',
-  weight: 1.5,
-  async run({ load, heavy }, ms) {
-    const until = Date.now() + ms;
-    let burst = firstBurst;
-    for (; load.tally.declared === 0 && burst < largestBurst; burst *= 2) {
-      load.burst(heavy, burst, 64);
-      await sleep(burstEveryMs);
-    }
-    await sleep(Math.max(0, until - Date.now()));
-    felt(load.tally.declared > 0, `${burst / 2} requests of 64 rows at once`);
-    return `refused at ${burst / 2} requests of 64 rows at once`;
-  },
-};
-
 export const phases: readonly Phase[] = [
   calm('nothing', 1),
   cacheLost,
@@ -211,6 +189,5 @@ export const phases: readonly Phase[] = [
   corruptVersion,
   threadLost,
   takenOver,
-  tooMuch,
   calm('nothing, again', 0.5),
 ];

@@ -23,10 +23,6 @@ export interface SteadyLoadOptions {
 export interface SteadyLoad {
   /** What comes of requests that begin from now on is counted there. */
   enter(name: string): Tally;
-  /** The one that was entered last. */
-  readonly tally: Tally;
-  /** Beside the steady ones so many requests at once, to one model and of so many rows each. */
-  burst(model: string, requests: number, rows: number): void;
   /** Milliseconds of Date.now when a version last answered, by `model/version`. */
   readonly lastAnswered: ReadonlyMap<string, number>;
   /** Settles when every request has its outcome. */
@@ -195,13 +191,6 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
   }, tickMs);
   return {
     lastAnswered,
-    get tally() {
-      return tally;
-    },
-    burst(name, requests, count) {
-      const model = models.find((known) => known.name === name);
-      for (let i = 0; model && i < requests; i += 1) begin(model, count);
-    },
     enter(name) {
       tally = newTally(name);
       return tally;
