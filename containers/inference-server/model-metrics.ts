@@ -4,7 +4,7 @@ import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 
 /** CloudWatch takes so many values of a metric from one line. */
 const valuesPerLine = 100;
-/** Lines about single requests a second: more of them say nothing more. */
+/** Lines of a level about single requests a second: more of them say nothing more. */
 const mostTold = 10;
 
 const milliseconds = (value: number | readonly number[]) =>
@@ -20,7 +20,7 @@ export class ModelMetrics {
   #latencies: number[] = [];
   #errors = 0;
   #refused: Record<number, number> = {};
-  #told = 0;
+  #told = { warn: 0, error: 0 };
 
   constructor(model: string) {
     this.#model = model;
@@ -43,13 +43,15 @@ export class ModelMetrics {
   }
 
   #tell(level: 'warn' | 'error', message: string, fields: () => object): void {
-    this.#told += 1;
-    if (this.#told <= mostTold) measure(this.#model, {}, level, message, { ...fields() });
+    this.#told[level] += 1;
+    if (this.#told[level] <= mostTold) measure(this.#model, {}, level, message, { ...fields() });
   }
 
   /** Writes what has happened since it last did. */
   write(logDropped: number, cache: ReturnType<typeof cacheMeasurements> = {}): void {
     const latencies = this.#latencies;
+    const { warn, error } = this.#told;
+    const untold = Math.max(0, warn - mostTold) + Math.max(0, error - mostTold);
     const refused = this.#refused;
     const anything = latencies.length > 0 || this.#errors > 0 || logDropped > 0;
     if (anything || Object.keys(refused).length > 0) {
@@ -65,7 +67,7 @@ export class ModelMetrics {
         },
         this.#errors + logDropped > 0 ? 'warn' : 'info',
         'requests of a second',
-        { answered: latencies.length, refused, untold: Math.max(0, this.#told - mostTold) },
+        { answered: latencies.length, refused, untold },
       );
       for (let at = valuesPerLine; at < latencies.length; at += valuesPerLine) {
         const values = milliseconds(latencies.slice(at, at + valuesPerLine));
@@ -75,7 +77,7 @@ export class ModelMetrics {
     this.#latencies = [];
     this.#refused = {};
     this.#errors = 0;
-    this.#told = 0;
+    this.#told = { warn: 0, error: 0 };
   }
 
   /** Written also while nobody asks, so that a service that has nothing to do is seen to have nothing. */
