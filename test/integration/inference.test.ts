@@ -231,7 +231,7 @@ describe('the endpoint', () => {
     ['POST', `/v1/models/${model}:predict`, { instances: [{ length: 'x' }] }, 400, /length/],
     ['POST', `/v1/models/${model}:predict`, null, 400, /the body is empty/],
     ['POST', '/v1/models/other:predict', {}, 404, /use POST \/v1\/models\/parcel-weight:predict/],
-    ['DELETE', `/v1/models/${model}`, null, 404, /there is nothing at DELETE/],
+    ['DELETE', `/v1/models/${model}`, null, 405, /takes GET \(received DELETE\)/],
   ])('answers %s %s %j with %i', async (method, path, body, status, text) => {
     const reply = await call(predictHandler, method, path, body);
     expect(reply.status).toBe(status);
