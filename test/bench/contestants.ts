@@ -51,7 +51,7 @@ const slipwayEnvironment = (setting: Setting, own: ModelSettings): Record<string
     { name: setting.model, predictionStream: 'predictions', ...own },
   ] satisfies ServedModelSettingsInput[]),
   PORT: String(setting.port),
-  QUEUE_LIMIT_MS: '1000',
+  QUEUE_LIMIT_MS: '10000',
   WORKER_THREADS: '0',
   NODE_ENV: 'production',
 });

@@ -54,7 +54,7 @@ async function startWith(
       ARTIFACTS_BUCKET: registry.bucket,
       MODELS: JSON.stringify(models),
       PORT: String(port),
-      QUEUE_LIMIT_MS: '1000',
+      QUEUE_LIMIT_MS: '10000',
       WORKER_THREADS: '0',
       NODE_ENV: 'production',
     },

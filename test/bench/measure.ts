@@ -1,6 +1,7 @@
 // Measures contestants side by side: round after round each gets the same load for the same time.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { BenchModel } from './bench-models.ts';
 import { firstDifference } from './compare-answers.ts';
@@ -99,12 +100,17 @@ async function oneRun({ contestant, server, load: put }: Loaded, seconds: number
   };
 }
 
+/** What was asked last is answered by then. */
+const settleMs = 150;
+
 /** The others stand still meanwhile. */
 async function alone<T>({ server }: Entrant, work: () => Promise<T>): Promise<T> {
   server.resume();
   try {
     return await work();
   } finally {
+    // Stopped in the middle of a run, a server would take that run for slow and refuse what comes next.
+    await sleep(settleMs);
     server.pause();
   }
 }
