@@ -1,5 +1,5 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { CacheVerdict } from '../core/inference/cache-economy.ts';
 import type { SharedCache } from '../core/inference/careful-cache.ts';
 import { PredictionCache } from '../core/inference/prediction-cache.ts';

@@ -5,7 +5,7 @@ import {
   PutCommand,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Claim, KeptResult, ResultStore } from '../core/inference/publish-once.ts';
 import { parseDocument } from '../core/parse-document.ts';
 import { conditionMet } from './dynamodb-table.ts';

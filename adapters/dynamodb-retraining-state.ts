@@ -1,5 +1,5 @@
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
 import { RetrainingState, type RetrainingStore } from '../core/training/retraining-state.ts';
 import { backOff, conditionMet, dynamodbTable, type TableOptions } from './dynamodb-table.ts';

@@ -1,5 +1,5 @@
 import { DeleteCommand, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
 import type { HeldLock, RunLockStore } from '../core/training/run-control.ts';
 import { RunLock } from '../core/training/run-lock.ts';

@@ -6,7 +6,7 @@ import {
   TransactWriteCommand,
   type TransactWriteCommandInput,
 } from '@aws-sdk/lib-dynamodb';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
 
 /** Where the registry, the ledgers and the run locks are: one table with string keys pk and sk. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { InvalidDocumentError, parseDocument } from '../core/parse-document.ts';
 import { ObjectNotFoundError, type S3Objects } from './s3-objects.ts';
 

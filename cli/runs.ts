@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
 import { RunNotFoundError } from '../core/registry/errors.ts';
 import type { Run } from '../core/registry/records.ts';

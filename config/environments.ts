@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
 import { LineagePolicy } from '../core/registry/declared-lineage.ts';
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** A document from outside does not have the declared form. Every problem is named, not only the first. */
 export class InvalidDocumentError extends Error {

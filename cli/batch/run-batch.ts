@@ -5,7 +5,7 @@ import {
   SFNClient,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { hashOf } from '../../core/canonical-json.ts';
 import { BatchManifest, BatchPlan, batchKeys } from '../../core/inference/batch-documents.ts';

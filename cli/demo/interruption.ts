@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDocument } from '../../core/parse-document.ts';
 import { CommandError } from '../command-error.ts';
 import { jobDescription, trainerAttempts } from '../failure-logs.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDocument } from '../../core/parse-document.ts';
 import type { ApiClient, ApiReply } from '../api-client.ts';
 import { CommandError } from '../command-error.ts';

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ColumnType } from '../../core/model/data-section.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { outputOf } from '../child-output.ts';

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { knownDocument } from '../../adapters/s3-known-document.ts';
 import { hashFile } from '../../adapters/s3-objects.ts';
 import type { RawColumns } from '../../core/features/raw-values.ts';

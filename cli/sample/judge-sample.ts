@@ -1,7 +1,7 @@
 // How good what was trained on a sample is, with the gate's own rules.
 import { copyFile, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { withDuckdb } from '../../adapters/duckdb-database.ts';
 import { inputBatches, meanLabel } from '../../adapters/duckdb-feature-table.ts';
 import { createModelSession } from '../../adapters/model-session.ts';

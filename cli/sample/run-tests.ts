@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ModelFolder } from '../../config/models.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { usageError } from '../command-error.ts';

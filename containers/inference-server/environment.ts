@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ServedModelSettings } from '../../core/inference/server-settings.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 

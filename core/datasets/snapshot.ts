@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { hashOf } from '../canonical-json.ts';
 
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: 'a hex SHA-256' });

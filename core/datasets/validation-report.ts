@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Sha256 } from './snapshot.ts';
 
 /** What is checked of a file, from the file as a whole down to single values. */

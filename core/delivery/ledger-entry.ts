@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** An entry of a model's deployment ledger: append-only, numbered without a gap from 1. */
 export const LedgerEntry = z.strictObject({

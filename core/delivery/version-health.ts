@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RetrainingAlarm } from '../model/retraining-section.ts';
 import { type LivePeriod, livePeriods } from './ledger.ts';
 import type { LedgerEntry } from './ledger-entry.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Sha256 } from '../datasets/snapshot.ts';
 
 /** Event times of rows, ISO 8601, UTC. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ColumnType } from '../model/data-section.ts';
 import { DeclaredFeature } from '../model/features-section.ts';
 

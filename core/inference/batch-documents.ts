@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { hashOf } from '../canonical-json.ts';
 import { Sha256 } from '../datasets/snapshot.ts';
 import { InvalidDocumentError } from '../parse-document.ts';

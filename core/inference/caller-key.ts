@@ -1,6 +1,6 @@
 // Which API key, and with it which limit, a caller with a token counts on.
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The keys that an environment's API has for its callers. */
 export const CallerKeys = z.strictObject({

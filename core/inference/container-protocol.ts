@@ -1,6 +1,6 @@
 // What is sent to a model's container and what comes back: KServe's V1 bodies, or those of the Open Inference
 // Protocol (V2), https://kserve.github.io/website/docs/concepts/architecture/data-plane.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { InputColumn } from '../features/feature-spec.ts';
 import { type RawColumns, type RawValue, timestampMicros } from '../features/raw-values.ts';
 import type { ContainerProtocol } from '../model/serving-section.ts';

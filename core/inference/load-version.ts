@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { sha256 } from '../canonical-json.ts';
 import { FeatureSpec } from '../features/feature-spec.ts';
 import { parseDocument } from '../parse-document.ts';

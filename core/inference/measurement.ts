@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What a version needs in the function that serves it. Milliseconds are without the caller's network and the

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { ModelInput } from './loaded-version.ts';
 import { modelInput } from './model-input.ts';

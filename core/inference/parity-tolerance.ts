@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a model is, as far as the arithmetic of its predictions goes. `kind` of the trainer's metrics.json. */
 export const ModelKind = z.enum(['trees', 'linear', 'network', 'quantised', 'python']);

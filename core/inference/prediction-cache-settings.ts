@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The cache of a model that asks for one, as its endpoint was deployed with it. */
 export const PredictionCacheSettings = z.strictObject({

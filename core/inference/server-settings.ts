@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Batching, PredictionLog } from '../model/serving-section.ts';
 import { PredictionCacheSettings } from './prediction-cache-settings.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Column } from '../model/data-section.ts';
 import { Task } from '../model/evaluation-section.ts';
 import { ContainerProtocol } from '../model/serving-section.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sha256 } from '../canonical-json.ts';
 import { shownValue } from './check-value.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Names that the platform's own tables and JavaScript's objects give a meaning of their own. */
 const takenNames: ReadonlySet<string> = new Set(['__label', '__row', '__proto__']);

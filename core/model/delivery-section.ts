@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const DeliverySection = z.strictObject({
   /** A version that passes its gate · automatic: goes live · manual: waits for `slipway approve`. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ColumnName } from './data-section.ts';
 
 export const Task = z.enum(['binary_classification', 'regression'], {

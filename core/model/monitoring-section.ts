@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** How a model is watched. The defaults suit a few thousand predictions a day. */
 export const MonitoringSection = z

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** SageMaker takes so many characters in one hyperparameter, and all of a model's own travel as one. */
 const charactersAtMost = 2_500;

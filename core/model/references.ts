@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { pricedInstanceTypes, pricePerHourUsd, worstCaseUsd } from '../training/instance-prices.ts';
 import type { Column, ColumnType, DataSection } from './data-section.ts';
 import { type EvaluationSection, type Holdout, metricsOfTask } from './evaluation-section.ts';

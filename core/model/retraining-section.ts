@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The alarms of a model that a training may mend. */
 export const RetrainingAlarm = z.enum(

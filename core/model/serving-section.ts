@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Equal rows are answered from memory, then from a Valkey that all environments share. */
 const Cache = z.strictObject({

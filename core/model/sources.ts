@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { hashOf, sha256 } from '../canonical-json.ts';
 import { type ModelDefinition, modelHash } from './define-model.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MetricName } from '../model/evaluation-section.ts';
 import { MonitoringSection } from '../model/monitoring-section.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { canonicalJson } from '../canonical-json.ts';
 import { LabelRecord, PredictionRecord } from '../inference/prediction-record.ts';
 import type { ModelDefinition } from '../model/define-model.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Sha256 } from '../datasets/snapshot.ts';
 import { FeatureSpec } from '../features/feature-spec.ts';
 import type { DeclaredFeature } from '../model/features-section.ts';

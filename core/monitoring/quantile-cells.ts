@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * Cells of a number's line. Edges ascend; an edge that many rows equal exactly is an atom, with a cell of

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Sha256 } from '../datasets/snapshot.ts';
 
 /** An answer of lineage that the platform could not see for itself: what a person says, or nothing. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Sha256 } from '../datasets/snapshot.ts';
 import { ModelImport, UnsealedAnswer } from './declared-lineage.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Evaluation } from '../training/evaluation.ts';
 
 /** metrics.json of a version: what the gate found on the holdout, and what the trainer says of itself. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sha256 } from '../canonical-json.ts';
 import { higherIsBetter, type MetricName } from '../model/evaluation-section.ts';
 import { metrics, type Numbers, ofMeanLoss, rowLosses } from './metrics.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SnapshotManifest } from '../datasets/snapshot.ts';
 import { TimeSpan } from '../features/built-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';

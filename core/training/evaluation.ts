@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { TimeSpan } from '../features/built-features.ts';
 import { MeasurementResult } from '../inference/measurement.ts';
 import {

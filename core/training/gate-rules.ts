@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { MeasurementResult } from '../inference/measurement.ts';
 import { type ParitySample, parityTolerance } from '../inference/parity-sample.ts';
 import type { Signature } from '../inference/signature.ts';

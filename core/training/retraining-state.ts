@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RetrainingAlarm } from '../model/retraining-section.ts';
 
 const Instant = z.string().describe('ISO 8601, UTC');

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RunTrigger } from '../registry/records.ts';
 
 const Instant = z.string().describe('ISO 8601, UTC');

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { hashOf } from '../canonical-json.ts';
 import type { LedgerEntry } from '../delivery/ledger-entry.ts';
 import { type ModelDefinition, modelHash } from '../model/define-model.ts';

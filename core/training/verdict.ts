@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { VersionHealth } from '../delivery/version-health.ts';
 import type { Changes } from './data-changes.ts';
 import { Evaluation, type SliceResult } from './evaluation.ts';

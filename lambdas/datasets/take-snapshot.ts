@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
 import { loadTypedTable } from '../../adapters/duckdb-typed-tables.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';

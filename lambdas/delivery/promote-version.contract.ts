@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const PromoteVersionEnvironment = z.object({
   REGISTRY_TABLE: z.string(),

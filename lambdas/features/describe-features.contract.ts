@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Sha256 } from '../../core/datasets/snapshot.ts';
 
 export const DescribeFeaturesEvent = z.object({ runId: z.string(), importId: Sha256 });

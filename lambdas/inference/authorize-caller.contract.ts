@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CallerKeys } from '../../core/inference/caller-key.ts';
 
 /** API Gateway's REQUEST authorizer for JWTs of any OpenID provider. */

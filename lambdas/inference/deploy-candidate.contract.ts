@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Of a model whose serving target is a container: brings the endpoint of a candidate, or of a version, into service. */
 export const DeployCandidateEnvironment = z.object({

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { LogGroups } from '../../adapters/cloudwatch-log-groups.ts';
 import { endpointArchiveKey } from '../../adapters/model-endpoints.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';

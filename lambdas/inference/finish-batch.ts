@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import type { Notifications } from '../../adapters/sns-notifications.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { Measurement, MeasurementResult } from '../../core/inference/measurement.ts';
 
 export const MeasureCandidateEnvironment = z.object({

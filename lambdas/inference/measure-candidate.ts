@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { mostHoldoutInstances } from '../../core/features/holdout-instances.ts';
 import {

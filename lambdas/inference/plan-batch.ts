@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { readBatchFile } from '../../adapters/duckdb-batch-file.ts';
 import { withDuckdb } from '../../adapters/duckdb-database.ts';
 import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Answers the events of a model's stream: Kinesis in, Kinesis and EventBridge out. */
 export const PredictEventsEnvironment = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
 
 /** POST /v1/models/<model>:predict and GET /v1/models/<model>, as API Gateway's proxy integration. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const ScoreShardEnvironment = z.object({
   MODEL_NAME: z.string(),

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DriftStatus, Quality } from '../../core/monitoring/drift-report.ts';
 
 export const CheckDriftEnvironment = z.object({

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import type { DynamodbVersionHealth } from '../../adapters/dynamodb-version-health.ts';

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
 import { labelJoin } from '../../adapters/duckdb-label-join.ts';
 import type { S3Objects, StoredVersion } from '../../adapters/s3-objects.ts';

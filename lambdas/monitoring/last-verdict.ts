@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { verdictPrefix } from '../../core/training/verdict.ts';

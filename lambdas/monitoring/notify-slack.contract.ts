@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Passes what the topics of a model tell on to Slack. */
 export const NotifySlackEnvironment = z.object({

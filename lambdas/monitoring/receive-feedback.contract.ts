@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** POST /v1/models/<model>:feedback, as API Gateway's proxy integration. */
 export const ReceiveFeedbackEnvironment = z.object({

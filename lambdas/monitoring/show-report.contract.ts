@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The dashboard's custom widget: a model's newest report as HTML. */
 export const ShowReportEnvironment = z.object({

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { newestDriftReport } from '../../adapters/s3-drift-reports.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { messageWidget, reportWidget } from '../../core/monitoring/report-page.ts';

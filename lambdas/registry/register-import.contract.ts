@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelImport } from '../../core/registry/declared-lineage.ts';
 
 /** The whole state of a run that imports: what it has of data depends on whether any was dropped. */

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { SnapshotManifest } from '../../core/datasets/snapshot.ts';
 import type { ImportedVersion } from '../../core/registry/records.ts';
 import { type ImportEvidence, sealImport } from '../../core/registry/seal-import.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const RegisterVersionEnvironment = z.object({
   DATA_BUCKET: z.string(),

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { SnapshotManifest } from '../../core/datasets/snapshot.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';

@@ -1,6 +1,6 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { errorFields, log } from '../../adapters/structured-log.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 

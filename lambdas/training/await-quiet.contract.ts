@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const AwaitQuietEnvironment = z.object({
   REGISTRY_TABLE: z.string(),

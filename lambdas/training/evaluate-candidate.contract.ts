@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MeasurementResult } from '../../core/inference/measurement.ts';
 
 export const EvaluateCandidateEnvironment = z.object({

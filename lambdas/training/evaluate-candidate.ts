@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type DuckdbDatabase, withDuckdb } from '../../adapters/duckdb-database.ts';
 import { type InputBatch, inputBatches, meanLabel } from '../../adapters/duckdb-feature-table.ts';
 import { createModelSession } from '../../adapters/model-session.ts';

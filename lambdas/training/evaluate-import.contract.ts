@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MeasurementResult } from '../../core/inference/measurement.ts';
 
 /** A candidate that there are no rows to hold against. */

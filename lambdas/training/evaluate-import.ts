@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { evaluateWithoutHoldout, rejectionReasons } from '../../core/training/evaluation.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RunOutcome } from '../../core/registry/records.ts';
 
 /** Records how a run ended, removes what only the run needed, frees the lock, starts a waiting run. */

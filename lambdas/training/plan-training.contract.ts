@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { TrainingPlan } from '../../core/training/training-plan.ts';
 
 export const PlanTrainingEnvironment = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Frees the lock of an execution that failed, timed out or was stopped; starts a waiting run. */
 export const ReleaseRunEnvironment = z.object({

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Notifications } from '../../adapters/sns-notifications.ts';
 import { type RunControl, releaseRun } from '../../core/training/run-control.ts';
 import type { ReleaseRunEvent } from './release-run.contract.ts';

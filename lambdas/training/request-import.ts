@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import type { ModelImport } from '../../core/registry/declared-lineage.ts';
 import { importJobName, malformedImport, unfitForImport } from '../../core/training/import-plan.ts';

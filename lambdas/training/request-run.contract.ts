@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RetrainingAlarm } from '../../core/model/retraining-section.ts';
 import { LineagePolicy, ModelImport } from '../../core/registry/declared-lineage.ts';
 

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { ModelImport } from '../../core/registry/declared-lineage.ts';
 import { importJobName } from '../../core/training/import-plan.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Takes an alarm of any model to that model's one starter. */
 export const TakeAlarmEnvironment = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { lambdaEvents } from '../../adapters/lambda-events.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { parseEnvironment } from '../runtime/environment.ts';

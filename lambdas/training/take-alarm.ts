@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { log } from '../../adapters/structured-log.ts';
 import { RetrainingAlarm } from '../../core/model/retraining-section.ts';
 import type { TakeAlarmEvent, TakeAlarmResult } from './take-alarm.contract.ts';

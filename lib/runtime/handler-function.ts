@@ -10,7 +10,7 @@ import {
 } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { bundleHandler } from './bundle.ts';
 import { explainWildcard } from './waivers.ts';
