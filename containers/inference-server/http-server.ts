@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import Fastify, { type FastifyInstance } from 'fastify';
-import { decodedBody, encodedReply, tooLarge } from '../../adapters/content-encoding.ts';
-import { HttpError } from '../../core/inference/http-error.ts';
+import { decodedBody, encodedReply } from '../../adapters/content-encoding.ts';
 import {
   type EndpointReply,
   type EndpointRequest,
@@ -11,6 +9,8 @@ import {
   maximumRequestBytes,
 } from '../../core/inference/http-messages.ts';
 import { DeadlineError } from '../../core/inference/serving-errors.ts';
+import { Admission, type AdmissionLimits, type Place } from './admission.ts';
+import { readBody, statedBytes } from './request-body.ts';
 
 /** How long a request may take: the same for every endpoint of the platform. */
 const limitMs = 25_000;
@@ -22,20 +22,23 @@ const keepAliveMs = 75_000;
 const quietMs = 1_500;
 const longestQuietWaitMs = 8_000;
 
-const nothing = new Uint8Array();
-
 interface Flight {
+  readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly path: string;
   readonly requestId: string;
   readonly deadlineAt: number;
+  readonly place: Place | undefined;
 }
 
 export interface HttpServerOptions {
   readonly answer: (request: EndpointRequest) => Promise<EndpointReply>;
   readonly port: number;
+  readonly limits: AdmissionLimits;
   /** Told of a request that got no answer in time. */
   readonly timedOut: (path: string, requestId: string) => void;
+  /** Told of a request that was not even read. */
+  readonly notAdmitted: (path: string, requestId: string, error: unknown) => void;
 }
 
 const pathOf = (url: string): string => {
@@ -65,20 +68,33 @@ function refuseConnection(error: Error & { readonly code?: string }, socket: Soc
   );
 }
 
+/** Only what is to be computed may be too much: how the server is must be told when it is worst. */
+const isAsking = ({ method }: IncomingMessage): boolean => method !== 'GET' && method !== 'HEAD';
+
 /** Speaks HTTP for an endpoint: what it is asked and what it answers is the endpoint's alone. */
 export class HttpServer {
   readonly #options: HttpServerOptions;
-  readonly #fastify: FastifyInstance;
+  readonly #admission: Admission;
+  readonly #server: Server;
   /** In the order of their deadlines. */
   readonly #flights = new Set<Flight>();
-  readonly #sweeping: ReturnType<typeof setInterval>;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
   #isEnding = false;
   #lastRequestAt = 0;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#fastify = this.#build();
-    this.#sweeping = setInterval(() => this.#sweep(), sweepMs);
+    this.#admission = new Admission(options.limits);
+    this.#server = createServer(
+      {
+        keepAliveTimeout: keepAliveMs,
+        // A slow sender holds a connection no longer than an answer may take.
+        requestTimeout: limitMs + 5_000,
+      },
+      (request, response) => this.#take(request, response),
+    );
+    this.#server.on('clientError', refuseConnection);
+    this.#timers = [setInterval(() => this.#sweep(), sweepMs), this.#admission.watch()];
   }
 
   /** Whether it is told to go on; a server that ends is no longer ready for more. */
@@ -87,9 +103,13 @@ export class HttpServer {
   }
 
   /** @returns the port, which is another one than 0 */
-  async listen(): Promise<number> {
-    await this.#fastify.listen({ port: this.#options.port, host: '0.0.0.0' });
-    return (this.#fastify.server.address() as AddressInfo).port;
+  listen(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#options.port, '0.0.0.0', () =>
+        resolve((this.#server.address() as AddressInfo).port),
+      );
+    });
   }
 
   /**
@@ -104,65 +124,40 @@ export class HttpServer {
     while (!isQuiet() && Date.now() < latest) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    await this.#fastify.close();
-    clearInterval(this.#sweeping);
+    // Closes idle connections too; the others close with their replies.
+    await new Promise((resolve) => this.#server.close(resolve));
+    for (const timer of this.#timers) clearInterval(timer);
   }
 
-  #build(): FastifyInstance {
-    const fastify = Fastify({
-      bodyLimit: maximumRequestBytes,
-      keepAliveTimeout: keepAliveMs,
-      // A slow sender holds a connection no longer than an answer may take.
-      requestTimeout: limitMs + 5_000,
-      exposeHeadRoutes: false,
-      return503OnClosing: false,
-      forceCloseConnections: 'idle',
-      clientErrorHandler: refuseConnection,
-      // The endpoint knows its paths; here all are one.
-      rewriteUrl: () => '/',
-    });
-    // Whatever a body is called, it is bytes.
-    fastify.removeAllContentTypeParsers();
-    fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) =>
-      done(null, body),
-    );
-    const handle = (request: { raw: IncomingMessage; body: unknown }, reply: Hijacked) => {
-      reply.hijack();
-      this.#answer(
-        request.raw,
-        request.body instanceof Uint8Array ? request.body : nothing,
-        reply.raw,
-      );
-    };
-    fastify.route({
-      method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-      url: '/',
-      handler: handle,
-    });
-    fastify.setNotFoundHandler(handle);
-    fastify.setErrorHandler((error: Error & { readonly code?: string }, request, reply) => {
-      reply.hijack();
-      const isTooLong = error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
-      const told = isTooLong
-        ? tooLarge('the request has more bytes than are taken')
-        : new HttpError(400, `the body cannot be read: ${error.message}`);
-      this.#write(reply.raw, errorReply(told, requestIdOf(request.raw)));
-    });
-    return fastify;
-  }
-
-  #answer(
-    request: IncomingMessage & { originalUrl?: string },
-    body: Uint8Array,
-    response: ServerResponse,
-  ): void {
+  #take(request: IncomingMessage, response: ServerResponse): void {
     const now = Date.now();
     this.#lastRequestAt = now;
     const requestId = requestIdOf(request);
-    const path = pathOf(request.originalUrl ?? '/');
-    const flight: Flight = { response, path, requestId, deadlineAt: now + limitMs };
+    const path = pathOf(request.url ?? '/');
+    let place: Place | undefined;
+    if (isAsking(request)) {
+      try {
+        place = this.#admission.admit(statedBytes(request), maximumRequestBytes);
+      } catch (error) {
+        // Its body is thrown away unread.
+        this.#options.notAdmitted(path, requestId, error);
+        this.#write(response, errorReply(error, requestId));
+        return;
+      }
+    }
+    const deadlineAt = now + limitMs;
+    const flight: Flight = { request, response, path, requestId, deadlineAt, place };
     this.#flights.add(flight);
-    const caller = headerOf(request, 'x-slipway-caller');
+    readBody(request, {
+      whole: (body) => this.#answer(flight, body),
+      refused: (error) => this.#land(flight, errorReply(error, requestId)),
+      gone: () => this.#drop(flight),
+    });
+  }
+
+  #answer(flight: Flight, body: Uint8Array): void {
+    const { deadlineAt, path, place, request, requestId } = flight;
+    if (place) this.#admission.weigh(place, body.byteLength);
     const asked: EndpointRequest = {
       method: request.method ?? 'GET',
       path,
@@ -170,43 +165,51 @@ export class HttpServer {
       headers: request.headers as EndpointRequest['headers'],
       body,
       requestId,
-      deadlineAt: flight.deadlineAt,
-      caller,
+      deadlineAt,
+      caller: headerOf(request, 'x-slipway-caller'),
     };
-    this.#replyTo(asked).then(
+    this.#replyTo(asked, place).then(
       (reply) => this.#land(flight, reply),
       (error: unknown) => this.#land(flight, errorReply(error, requestId)),
     );
   }
 
-  #replyTo(asked: EndpointRequest): Promise<EndpointReply> {
+  #replyTo(asked: EndpointRequest, place: Place | undefined): Promise<EndpointReply> {
     const { 'content-encoding': coding, 'accept-encoding': accepted } = asked.headers;
     // Mostly there is neither, and nothing to wait for.
     if (coding === undefined && accepted === undefined) return this.#options.answer(asked);
-    return this.#replyInCode(asked, coding, accepted);
+    return this.#replyInCode(asked, { coding, accepted, place });
   }
 
   async #replyInCode(
     asked: EndpointRequest,
-    coding: string | undefined,
-    accepted: string | undefined,
+    {
+      coding,
+      accepted,
+      place,
+    }: Pick<Flight, 'place'> & Readonly<Record<'coding' | 'accepted', string | undefined>>,
   ): Promise<EndpointReply> {
     const body = coding === undefined ? asked.body : await decodedBody(asked.body, coding);
+    if (place) this.#admission.weigh(place, body.byteLength);
     return encodedReply(await this.#options.answer({ ...asked, body }), accepted);
+  }
+
+  #drop(flight: Flight): boolean {
+    if (flight.place) this.#admission.leave(flight.place);
+    return this.#flights.delete(flight);
   }
 
   #land(flight: Flight, reply: EndpointReply): void {
     // Whose time was up has been told so.
-    if (this.#flights.delete(flight)) this.#write(flight.response, reply);
+    if (this.#drop(flight)) this.#write(flight.response, reply);
   }
 
   #write(response: ServerResponse, { status, headers, body }: EndpointReply): void {
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
-    response.writeHead(status, {
-      ...headers,
-      'Content-Length': length,
-      ...(this.#isEnding && { Connection: 'close' }),
-    });
+    const fields: (string | number)[] = ['Content-Length', length];
+    for (const name in headers) fields.push(name, headers[name] as string);
+    if (this.#isEnding) fields.push('Connection', 'close');
+    response.writeHead(status, fields as string[]);
     // Text of one byte a character, as nearly all is, is written without being encoded first.
     if (typeof body === 'string') response.end(body, length === body.length ? 'latin1' : 'utf8');
     else response.end(body);
@@ -220,9 +223,4 @@ export class HttpServer {
       this.#land(flight, errorReply(new DeadlineError('too late'), flight.requestId));
     }
   }
-}
-
-interface Hijacked {
-  readonly raw: ServerResponse;
-  hijack(): unknown;
 }

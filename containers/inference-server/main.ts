@@ -5,9 +5,10 @@ import { errorFields, log } from '../../adapters/structured-log.ts';
 import { WorkerPool } from '../../adapters/worker-session.ts';
 import { inferenceEndpoint } from '../../core/inference/endpoint.ts';
 import { routeOf } from '../../core/inference/routes.ts';
+import { admissionLimits } from './admission.ts';
 import { type ServerEnvironment, serverEnvironment } from './environment.ts';
 import { HttpServer } from './http-server.ts';
-import { type RunningModel, runModel } from './served-model.ts';
+import { type RunningModel, refusedBeyondLimits, runModel } from './served-model.ts';
 
 /** What is live is looked at so often, so that a flip is seen within two seconds. */
 const refreshMs = 1_000;
@@ -88,10 +89,13 @@ async function serve(): Promise<void> {
     notLogged: (error, { requestId }) =>
       log('error', 'the prediction was not logged', { requestId, ...errorFields(error) }),
   });
+  const modelAt = (path: string) => models.get(routeOf(path)?.model ?? defaultModel ?? '');
   const server = new HttpServer({
     answer,
     port: environment.PORT,
-    timedOut: (path, requestId) => models.get(routeOf(path)?.model ?? '')?.timedOut(requestId),
+    limits: admissionLimits(refusedBeyondLimits * environment.QUEUE_LIMIT_MS),
+    timedOut: (path, requestId) => modelAt(path)?.timedOut(requestId),
+    notAdmitted: (path, requestId, error) => modelAt(path)?.notAdmitted(requestId, error),
   });
   keepUp(models);
   const port = await server.listen();

@@ -14,7 +14,7 @@ import { ModelMetrics } from './model-metrics.ts';
 import { ModelSessions } from './model-sessions.ts';
 
 /** Work that waits so many times longer than tasks are added for is refused: they come too late for it. */
-const refusedBeyondLimits = 10;
+export const refusedBeyondLimits = 10;
 
 export interface Surroundings {
   readonly registryTable: string;
@@ -29,6 +29,8 @@ export interface Surroundings {
 export interface RunningModel extends ServedModel {
   refused(refusal: Omit<RefusedRequest, 'model'>): void;
   timedOut(requestId: string): void;
+  /** Of a request that was refused unread. */
+  notAdmitted(requestId: string, error: unknown): void;
   /** Reads what is live, and loads it. */
   refresh(): Promise<void>;
   /** Writes what happened since it last did. */
@@ -109,6 +111,8 @@ export function runModel(settings: ServedModelSettings, surroundings: Surroundin
       metrics.refused(status, 'request refused', fields);
     },
     timedOut: (requestId) => metrics.refused(504, 'request timed out', () => ({ requestId })),
+    notAdmitted: (requestId, error) =>
+      metrics.refused(503, 'request refused', () => ({ requestId, ...errorFields(error) })),
     refresh: () => versions.refresh(),
     writeMetrics,
     writeQueuedWork: (delayMs) =>

@@ -106,6 +106,8 @@ const settleMs = 150;
 /** The others stand still meanwhile. */
 async function alone<T>({ server }: Entrant, work: () => Promise<T>): Promise<T> {
   server.resume();
+  // Who stood still finds itself late, and refuses what comes before it has seen that it is not.
+  await sleep(settleMs);
   try {
     return await work();
   } finally {

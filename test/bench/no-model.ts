@@ -1,5 +1,6 @@
 // Slipway's own HTTP server without a model: the same bytes come in, and a reply of the same form goes out,
 // made once. What it costs is what HTTP costs.
+import { admissionLimits } from '../../containers/inference-server/admission.ts';
 import { HttpServer } from '../../containers/inference-server/http-server.ts';
 
 const rowsOf = (body: Uint8Array): number => {
@@ -26,7 +27,9 @@ const replies = new Map<number, Buffer>();
 
 const server = new HttpServer({
   port: Number(process.env['PORT']),
+  limits: admissionLimits(1_000),
   timedOut: () => undefined,
+  notAdmitted: () => undefined,
   answer: async ({ body }) => {
     const rows = rowsOf(body);
     const known = replies.get(rows) ?? replyFor(rows);

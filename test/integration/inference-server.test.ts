@@ -45,9 +45,12 @@ async function until<T>(ask: () => Promise<T | undefined> | T | undefined): Prom
   }
 }
 
-async function startServer(batching: ServedModelSettingsInput['batching'] = {}): Promise<Server> {
+async function startServer(
+  own: Pick<ServedModelSettingsInput, 'batching'> = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<Server> {
   const settings: ServedModelSettingsInput = {
-    ...{ name: model, predictionStream: 'predictions', batching },
+    ...{ name: model, predictionStream: 'predictions', ...own },
   };
   const child = spawn(process.execPath, [main], {
     env: {
@@ -58,6 +61,7 @@ async function startServer(batching: ServedModelSettingsInput['batching'] = {}):
       ARTIFACTS_BUCKET: registry.bucket,
       PORT: '0',
       WORKER_THREADS: '1',
+      ...env,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -289,7 +293,7 @@ describe('the inference server', () => {
   });
 
   test('sends callers away who are too many, with the time to come again, and answers all others', async () => {
-    const small = await startServer({ maximumRows: 1, maximumQueuedRows: 2 });
+    const small = await startServer({ batching: { maximumRows: 1, maximumQueuedRows: 2 } });
     await until(async () =>
       (await call(small, infer, tensor([1, 1]))).status === 200 ? 1 : undefined,
     );
@@ -306,6 +310,39 @@ describe('the inference server', () => {
     expect(JSON.parse(refused.body)).toEqual({ error: expect.stringContaining('try again') });
     small.process.kill('SIGTERM');
     expect(await small.ended).toBe(0);
+  });
+
+  test('sends callers away unread whom it is too late for, and says all the time that it is ready', async () => {
+    const busy = await startServer({}, { QUEUE_LIMIT_MS: '25' });
+    await until(async () =>
+      (await call(busy, infer, tensor([1, 1]))).status === 200 ? 1 : undefined,
+    );
+    const refused = await until(async () => {
+      // Whatever keeps it from reading: requests come meanwhile.
+      busy.process.kill('SIGSTOP');
+      const replies = Array.from({ length: 40 }, (_, n) => call(busy, infer, tensor([n, 1])));
+      const ready = call({ ...busy, agent: new Agent() }, '/v2/health/ready');
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      busy.process.kill('SIGCONT');
+      expect(await ready).toMatchObject({ status: 200 });
+      const unread: Reply[] = [];
+      for (const [n, reply] of (await Promise.all(replies)).entries()) {
+        if (reply.status === 503) unread.push(reply);
+        else expectRight(answerOf(reply), [[n, 1]]);
+      }
+      return unread.find(({ body }) => body.includes('can be read in time'));
+    });
+    expect(refused.headers).toMatchObject({
+      'content-type': 'application/json',
+      'retry-after': expect.stringMatching(/^[1-9][0-9]*$/),
+    });
+    await until(() => (/"refused":\{[^}]*"503":/.test(busy.output()) ? 1 : undefined));
+    // What made it late is over.
+    await until(async () =>
+      (await call(busy, infer, tensor([2, 1]))).status === 200 ? 1 : undefined,
+    );
+    busy.process.kill('SIGTERM');
+    expect(await busy.ended).toBe(0);
   });
 
   test('asked to end under load, it answers all that it was asked, logs it, and ends', async () => {
