@@ -88,37 +88,48 @@ describe('a request is admitted before it is read', () => {
     expect(admit()).toBeDefined();
   });
 
-  test('while the bodies of all fit, whatever they turn out to be, and whoever has left', () => {
+  describe('while the bodies of all fit', () => {
+    const maximumBytes = 9_000_000;
+    const weight = (bytes: number | undefined) => Math.max(bytes ?? longestBody, 1_024);
+    const sum = (held: ReadonlyMap<Place, number>) =>
+      [...held.values()].reduce((all, one) => all + one, 0);
     const step = fc.record({
       act: fc.constantFrom('admit', 'weigh', 'leave'),
       which: fc.nat(),
       bytes: fc.option(fc.integer({ min: 0, max: longestBody }), { nil: undefined }),
     });
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const maximumBytes = 9_000_000;
-        const { made, admit } = admission({ maximumBytes });
-        const held = new Map<Place, number>();
-        for (const { act, which, bytes } of steps) {
-          const place = [...held.keys()][which % Math.max(1, held.size)];
-          if (act === 'admit') {
-            const weight = Math.max(bytes ?? longestBody, 1_024);
-            const sum = [...held.values()].reduce((a, b) => a + b, 0);
-            const admitted = admit(bytes);
-            expect(admitted !== undefined).toBe(held.size === 0 || sum + weight <= maximumBytes);
-            if (admitted) held.set(admitted, weight);
-          } else if (place && act === 'weigh') {
-            made.weigh(place, bytes ?? 0);
-            held.set(place, Math.max(bytes ?? 0, 1_024));
-          } else if (place) {
-            // A second time, as where an answer comes after its time was up.
-            made.leave(place);
-            made.leave(place);
-            held.delete(place);
+
+    test('whatever they turn out to be, and whoever has left', () => {
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+          const { made, admit } = admission({ maximumBytes });
+          const held = new Map<Place, number>();
+          const enter = (bytes: number | undefined) => {
+            const fits = held.size === 0 || sum(held) + weight(bytes) <= maximumBytes;
+            const place = admit(bytes);
+            expect(place !== undefined).toBe(fits);
+            if (place) held.set(place, weight(bytes));
+          };
+          const acts: Record<string, (place: Place, bytes: number) => void> = {
+            weigh(place, bytes) {
+              made.weigh(place, bytes);
+              held.set(place, weight(bytes));
+            },
+            leave(place) {
+              // A second time, as where an answer comes after its time was up.
+              made.leave(place);
+              made.leave(place);
+              held.delete(place);
+            },
+          };
+          for (const { act, which, bytes } of steps) {
+            const place = [...held.keys()][which % Math.max(1, held.size)];
+            if (act === 'admit') enter(bytes);
+            else if (place) acts[act]?.(place, bytes ?? 0);
           }
-        }
-      }),
-    );
+        }),
+      );
+    });
   });
 });
 
