@@ -1,22 +1,22 @@
-import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type * as z from 'zod';
 import type { CacheVerdict } from '../core/inference/cache-economy.ts';
 import type { SharedCache } from '../core/inference/careful-cache.ts';
 import { PredictionCache } from '../core/inference/prediction-cache.ts';
 import type { PredictionCacheSettings } from '../core/inference/prediction-cache-settings.ts';
+import type { AwsIdentity } from './aws-identity.ts';
 import { lruPredictionCache } from './lru-prediction-cache.ts';
 import { errorFields, log } from './structured-log.ts';
 import { valkeyPredictionCache } from './valkey-prediction-cache.ts';
 
 type Settings = z.infer<typeof PredictionCacheSettings>;
 
-/** Region and credentials of the endpoint, as a client of the SDK has found them. */
-type Identity = Pick<DynamoDBClient, 'config'>;
+/** Of the endpoint; a client's configuration of the SDK has them as well. */
+type Identity = Pick<AwsIdentity, 'region' | 'credentials'>;
 
 function sharedCache(
   model: string,
   { ttlSeconds, valkey }: Settings,
-  { config }: Identity,
+  identity: Identity,
 ): SharedCache | undefined {
   if (!valkey) return undefined;
   const { host, port, iam } = valkey;
@@ -24,8 +24,8 @@ function sharedCache(
     login: async () => {
       // Only who signs in needs it, and what is not needed shall not make a start longer.
       const { elasticacheToken } = await import('./elasticache-token.ts');
-      const region = await config.region();
-      const token = await elasticacheToken({ ...iam, region, credentials: config.credentials });
+      const region = await identity.region();
+      const token = await elasticacheToken({ ...iam, region, credentials: identity.credentials });
       return { username: iam.user, password: token };
     },
   };

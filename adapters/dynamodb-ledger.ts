@@ -1,18 +1,17 @@
 import {
   applyEntry,
-  emptyHead,
   entryInForce,
   type LedgerDraft,
   type LedgerState,
   nextEntry,
 } from '../core/delivery/ledger.ts';
-import { LedgerEntry, LedgerHead } from '../core/delivery/ledger-entry.ts';
+import type { LedgerEntry, LedgerHead } from '../core/delivery/ledger-entry.ts';
 import type { Decision, Unchanged } from '../core/delivery/operator-decisions.ts';
 import { backOff, dynamodbTable, type TableOptions } from './dynamodb-table.ts';
+import { ledgerPk, ledgerRecords } from './serving-records.ts';
 
 const appendAttempts = 60;
 
-const ledgerPk = (model: string) => `LEDGER#${model}`;
 const entryKey = (model: string, sequence: number) => ({
   pk: ledgerPk(model),
   sk: `ENTRY#${String(sequence).padStart(10, '0')}`,
@@ -31,20 +30,7 @@ export type Decided<Refusal> =
 /** The deployment ledgers: append-only, strictly ordered. Every read is strongly consistent. */
 export function dynamodbLedger(options: TableOptions) {
   const table = dynamodbTable(options);
-
-  const head = async (model: string): Promise<LedgerHead> =>
-    (await table.get(
-      { pk: ledgerPk(model), sk: 'HEAD' },
-      LedgerHead,
-      `the ledger head of ${model}`,
-    )) ?? emptyHead(model);
-
-  const entries = (model: string): Promise<LedgerEntry[]> =>
-    table.list(
-      { pk: ledgerPk(model), prefix: 'ENTRY#' },
-      LedgerEntry,
-      `a ledger entry of ${model}`,
-    );
+  const { head, entries } = ledgerRecords(table);
 
   /** True where the entry is the next one after the head that was read. */
   const place = (before: LedgerHead, entry: LedgerEntry): Promise<boolean> =>

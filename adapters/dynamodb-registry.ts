@@ -1,6 +1,5 @@
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
-import { ModelVersionNotFoundError } from '../core/registry/errors.ts';
 import {
   Dataset,
   LineageEdge,
@@ -9,7 +8,7 @@ import {
   TrainingRecord,
 } from '../core/registry/records.ts';
 import { registration, reservation } from './dynamodb-registration.ts';
-import { modelPk, nodePk, trainingKey, versionKey } from './dynamodb-registry-keys.ts';
+import { modelPk, nodePk, trainingKey } from './dynamodb-registry-keys.ts';
 import { runRecords } from './dynamodb-runs.ts';
 import {
   backOff,
@@ -18,6 +17,7 @@ import {
   dynamodbTable,
   type TableOptions,
 } from './dynamodb-table.ts';
+import { versionRecord } from './serving-records.ts';
 
 const reserveAttempts = 20;
 
@@ -51,15 +51,8 @@ function versionRecords(table: DynamodbTable) {
 
   return {
     /** @throws ModelVersionNotFoundError */
-    async getVersion(model: string, version: number): Promise<ModelVersion> {
-      const found = await table.get(
-        versionKey(model, version),
-        ModelVersion,
-        `version ${version} of ${model}`,
-      );
-      if (!found) throw new ModelVersionNotFoundError(model, version);
-      return found;
-    },
+    getVersion: (model: string, version: number): Promise<ModelVersion> =>
+      versionRecord(table, model, version),
 
     /** Newest first. */
     listVersions: (model: string): Promise<ModelVersion[]> =>

@@ -8,16 +8,12 @@ import {
 } from '@aws-sdk/lib-dynamodb';
 import type * as z from 'zod';
 import { parseDocument } from '../core/parse-document.ts';
+import { type ListOptions, listQuery, type TableKey } from './table-reader.ts';
 
 /** Where the registry, the ledgers and the run locks are: one table with string keys pk and sk. */
 export interface TableOptions {
   readonly tableName: string;
   readonly client?: DynamoDBClient;
-}
-
-export interface TableKey {
-  readonly pk: string;
-  readonly sk: string;
 }
 
 export type TransactItems = NonNullable<TransactWriteCommandInput['TransactItems']>;
@@ -45,25 +41,15 @@ export function dynamodbTable({ tableName, client }: TableOptions) {
 
     /** All records under pk, or those whose sk begins with the prefix, in the order of sk. */
     async list<Schema extends z.ZodType>(
-      { pk, prefix, descending = false, limit }: ListOptions,
+      options: ListOptions,
       schema: Schema,
       what: string,
     ): Promise<z.infer<Schema>[]> {
+      const { limit } = options;
       const records: z.infer<Schema>[] = [];
       const pages = paginateQuery(
         { client: documents },
-        {
-          TableName: tableName,
-          ConsistentRead: true,
-          KeyConditionExpression:
-            prefix === undefined ? 'pk = :pk' : 'pk = :pk AND begins_with(sk, :prefix)',
-          ExpressionAttributeValues: {
-            ':pk': pk,
-            ...(prefix !== undefined && { ':prefix': prefix }),
-          },
-          ScanIndexForward: !descending,
-          ...(limit !== undefined && { Limit: limit }),
-        },
+        { TableName: tableName, ...listQuery(options) },
       );
       for await (const { Items = [] } of pages) {
         for (const item of Items) records.push(parseDocument(schema, item['document'], what));
@@ -85,12 +71,6 @@ export function dynamodbTable({ tableName, client }: TableOptions) {
   };
 }
 
-export interface ListOptions {
-  readonly pk: string;
-  readonly prefix?: string;
-  readonly descending?: boolean;
-  readonly limit?: number;
-}
 export type DynamodbTable = ReturnType<typeof dynamodbTable>;
 
 const raceReasons = new Set(['ConditionalCheckFailed', 'TransactionConflict']);

@@ -1,6 +1,7 @@
-import { FirehoseClient, PutRecordBatchCommand } from '@aws-sdk/client-firehose';
 import { packLogLines } from '../core/inference/pack-log-lines.ts';
 import type { PredictionRecord } from '../core/inference/prediction-record.ts';
+import type { AwsIdentity } from './aws-identity.ts';
+import { awsService } from './aws-requests.ts';
 
 /** A call to PutRecordBatch takes at most 4 MiB and 500 records. */
 const maximumCallBytes = 4 * 1024 * 1024;
@@ -9,7 +10,7 @@ export interface PredictionLogOptions {
   readonly stream: string;
   /** How long a reply waits for the log. */
   readonly deadlineMs: number;
-  readonly client?: FirehoseClient;
+  readonly identity: AwsIdentity;
 }
 
 /** What became of the records of one request. */
@@ -36,31 +37,38 @@ function callsOf(records: readonly Buffer[]): Buffer[][] {
   return calls;
 }
 
+interface PutReply {
+  readonly RequestResponses?: readonly { readonly ErrorCode?: string }[];
+}
+
 const linesIn = (record: Uint8Array): number => record.filter((byte) => byte === 10).length;
 
 /** Writes prediction records to a Firehose stream. Its put never rejects: a log fails no reply. */
-export function firehosePredictionLog({ stream, deadlineMs, client }: PredictionLogOptions) {
-  const firehose =
-    client ??
-    new FirehoseClient({
-      // A second attempt would end after the deadline.
-      maxAttempts: 1,
-      // Late puts go on beside later requests; a Firehose that hangs must not pile them up.
-      requestHandler: {
-        connectionTimeout: 1_000,
-        requestTimeout: 5_000,
-        throwOnRequestTimeout: true,
-      },
-    });
+export function firehosePredictionLog({ stream, deadlineMs, identity }: PredictionLogOptions) {
+  const firehose = awsService({
+    dns: 'firehose',
+    identity,
+    // A second attempt would end after the deadline.
+    maxAttempts: 1,
+    // Late puts go on beside later requests; a Firehose that hangs must not pile them up.
+    requestTimeoutMs: 5_000,
+  });
 
   /** Lines that Firehose refused. */
   async function putCall(records: readonly Buffer[]): Promise<number> {
-    const { RequestResponses = [] } = await firehose.send(
-      new PutRecordBatchCommand({
+    const reply = await firehose({
+      method: 'POST',
+      path: '/',
+      headers: {
+        'content-type': 'application/x-amz-json-1.1',
+        'x-amz-target': 'Firehose_20150804.PutRecordBatch',
+      },
+      body: JSON.stringify({
         DeliveryStreamName: stream,
-        Records: records.map((record) => ({ Data: record })),
+        Records: records.map((record) => ({ Data: record.toString('base64') })),
       }),
-    );
+    });
+    const { RequestResponses = [] }: PutReply = JSON.parse(reply.toString('utf8'));
     return records.reduce(
       (refused, record, i) => refused + (RequestResponses[i]?.ErrorCode ? linesIn(record) : 0),
       0,

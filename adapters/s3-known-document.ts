@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import { InvalidDocumentError, parseDocument } from '../core/parse-document.ts';
-import { ObjectNotFoundError, type S3Objects } from './s3-objects.ts';
+import { ObjectNotFoundError } from './object-errors.ts';
+import type { S3Objects } from './s3-objects.ts';
 
 /** A document that explains and decides nothing: where it is gone or of an older form, it is not known. */
 export async function knownDocument<Schema extends z.ZodType>(

@@ -15,25 +15,9 @@ import {
   PutObjectCommand,
   paginateListObjectsV2,
   S3Client,
-  S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { canonicalJson } from '../core/canonical-json.ts';
-
-/** There is no such object, or no such version of it. */
-export class ObjectNotFoundError extends Error {
-  override readonly name = 'ObjectNotFoundError';
-  readonly key: string;
-
-  constructor(bucket: string, key: string, options?: ErrorOptions) {
-    super(`s3://${bucket}/${key} does not exist; put the object there or correct its key`, options);
-    this.key = key;
-  }
-}
-
-/** S3 refused or failed; the cause is the SDK's error. */
-export class ObjectStoreError extends Error {
-  override readonly name = 'ObjectStoreError';
-}
+import { ObjectStoreError, translateObjectError } from './object-errors.ts';
 
 /** An object's text is not JSON. */
 export class ObjectNotJsonError extends Error {
@@ -60,20 +44,6 @@ export interface ContentHash {
 }
 
 const changed = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
-const missing = new Set(['NoSuchKey', 'NotFound', 'NoSuchVersion']);
-
-function translate(error: unknown, operation: string, bucket: string, key: string): Error {
-  if (!(error instanceof Error)) return new ObjectStoreError(String(error));
-  const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-  // 405: the version asked for is a delete marker.
-  if (missing.has(error.name) || (operation === 'read' && status === 405)) {
-    return new ObjectNotFoundError(bucket, key, { cause: error });
-  }
-  const detail = [error.name, status, error.message].filter(Boolean).join(' ');
-  return new ObjectStoreError(`could not ${operation} s3://${bucket}/${key}: ${detail}`, {
-    cause: error,
-  });
-}
 
 const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64');
 
@@ -174,7 +144,7 @@ export function s3Objects(options: { readonly bucket: string; readonly client?: 
     try {
       return await act();
     } catch (error) {
-      throw translate(error, operation, bucket, key);
+      throw translateObjectError(error, operation, bucket, key);
     }
   };
 

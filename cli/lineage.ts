@@ -1,4 +1,4 @@
-import { ObjectNotFoundError } from '../adapters/s3-objects.ts';
+import { ObjectNotFoundError } from '../adapters/object-errors.ts';
 import { hashOf } from '../core/canonical-json.ts';
 import { SnapshotManifest, snapshotId } from '../core/datasets/snapshot.ts';
 import { InvalidDocumentError, parseDocument } from '../core/parse-document.ts';

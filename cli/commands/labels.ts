@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { hashFile, ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
+import { ObjectNotFoundError } from '../../adapters/object-errors.ts';
+import { hashFile, type S3Objects } from '../../adapters/s3-objects.ts';
 import { LabelReport, labelFileKey, labelReportKey } from '../../core/monitoring/label-report.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { type Common, deployedCommand, run } from '../command.ts';

@@ -88,7 +88,7 @@ export function runModel(settings: ServedModelSettings, surroundings: Surroundin
     onFailure: ({ what, version, error }, text) =>
       metrics.failed(text, { what, version, ...errorFields(error) }, what === 'load'),
   });
-  const cache = connectPredictionCache(name, settings.cache, { identity: dynamodb });
+  const cache = connectPredictionCache(name, settings.cache, { identity: dynamodb.config });
   const logged = predictionLog(settings, metrics);
   const writeMetrics = () => {
     const used = cache && cacheMeasurements(cache.takeUsage(), settings.cache?.usdPerMs ?? 0);

@@ -78,7 +78,9 @@ export const DataSection = z.strictObject({
       error: 'declare at least one column',
     })
     .refine((columns) => Object.keys(columns).length <= mostColumns, {
-      error: `declare at most ${mostColumns.toLocaleString('en-US')} columns; leave out those that the model does not need, from model.ts and from the files`,
+      // Said when it is needed: to write a number in a language loads all languages, at every start.
+      error: () =>
+        `declare at most ${mostColumns.toLocaleString('en-US')} columns; leave out those that the model does not need, from model.ts and from the files`,
     }),
   /** The column that is to be predicted. */
   label: ColumnName,

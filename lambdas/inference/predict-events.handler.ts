@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { functionIdentity } from '../../adapters/aws-identity.ts';
 import { dynamodbEventResults } from '../../adapters/dynamodb-event-results.ts';
 import { measure } from '../../adapters/embedded-metrics.ts';
 import { eventbridgeResults } from '../../adapters/eventbridge-results.ts';
@@ -34,6 +35,7 @@ const data = s3Objects({ bucket: environment.DATA_BUCKET });
 const predictionLog = firehosePredictionLog({
   stream: environment.PREDICTION_STREAM,
   deadlineMs: 2_000,
+  identity: functionIdentity(process.env),
 });
 /** Of a container; what is left of the function's time is for publishing. */
 const containerLimitMs = 40_000;

@@ -1,12 +1,13 @@
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { S3Client } from '@aws-sdk/client-s3';
+import * as z from 'zod';
+import { functionIdentity } from '../../adapters/aws-identity.ts';
+import { awsService } from '../../adapters/aws-requests.ts';
 import { connectPredictionCache } from '../../adapters/connect-prediction-cache.ts';
-import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
-import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { measure } from '../../adapters/embedded-metrics.ts';
 import { firehosePredictionLog, type LogOutcome } from '../../adapters/firehose-prediction-log.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
-import { s3Objects } from '../../adapters/s3-objects.ts';
+import { requestedObjects } from '../../adapters/requested-objects.ts';
+import { requestedTable } from '../../adapters/requested-table.ts';
+import { ledgerRecords, versionRecord } from '../../adapters/serving-records.ts';
 import { errorFields } from '../../adapters/structured-log.ts';
 import { formerlyLive } from '../../core/delivery/ledger.ts';
 import { cacheMeasurements } from '../../core/inference/cache-usage.ts';
@@ -20,31 +21,30 @@ import { parseEnvironment } from '../runtime/environment.ts';
 import { gatewayHandler, type Refusal, refusalOf } from '../runtime/http-handler.ts';
 import { PredictEnvironment } from './predict.contract.ts';
 
+// A schema reads a document or two here, for which it is not worth to be compiled.
+z.config({ jitless: true });
 const environment = parseEnvironment(PredictEnvironment, process.env);
 const model = environment.MODEL_NAME;
 
+const identity = functionIdentity(process.env);
 // What hangs must fail while there is still time to answer.
-const dynamodb = new DynamoDBClient({
-  maxAttempts: 2,
-  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
-});
-const s3 = new S3Client({
-  maxAttempts: 2,
-  requestHandler: { connectionTimeout: 1_000, requestTimeout: 8_000, throwOnRequestTimeout: true },
-});
+const registry = requestedTable(
+  environment.REGISTRY_TABLE,
+  awsService({ dns: 'dynamodb', identity, maxAttempts: 2, requestTimeoutMs: 3_000 }),
+);
+const ledger = ledgerRecords(registry);
+const artifacts = requestedObjects(
+  environment.ARTIFACTS_BUCKET,
+  awsService({ dns: 's3', identity, maxAttempts: 2, requestTimeoutMs: 8_000 }),
+);
 /** The function has 25 s for all it does, and says why it has no answer before they are over. */
 const containerLimitMs = 22_000;
-const table = { tableName: environment.REGISTRY_TABLE, client: dynamodb };
-const ledger = dynamodbLedger(table);
-const registry = dynamodbRegistry(table);
-const artifacts = s3Objects({ bucket: environment.ARTIFACTS_BUCKET, client: s3 });
 const predictionLog = firehosePredictionLog({
   stream: environment.PREDICTION_STREAM,
   deadlineMs: 20,
+  identity,
 });
-const cache = connectPredictionCache(model, environment.PREDICTION_CACHE, {
-  identity: dynamodb,
-});
+const cache = connectPredictionCache(model, environment.PREDICTION_CACHE, { identity });
 
 const errors = (value: number) => ({ [ServingMetrics.errors]: { value, unit: 'Count' as const } });
 
@@ -66,7 +66,7 @@ const versions = new LiveVersions({
   load: (version) =>
     loadVersion(
       {
-        record: (number) => registry.getVersion(model, number),
+        record: (number) => versionRecord(registry, model, number),
         read: artifacts.get,
         createSession: (request) => createModelSession(request, containerLimitMs),
       },

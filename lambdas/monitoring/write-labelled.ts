@@ -1,4 +1,5 @@
-import { ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
+import { ObjectNotFoundError } from '../../adapters/object-errors.ts';
+import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
 import { isFeedback, LabelReport, labelReportKey } from '../../core/monitoring/label-report.ts';
 import {

@@ -3,8 +3,9 @@ import { rawRows, rawRowsColumns } from '../../adapters/duckdb-raw-rows.ts';
 import type { DynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import type { DynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
+import { ObjectNotFoundError } from '../../adapters/object-errors.ts';
 import { UnfitGraphError } from '../../adapters/onnx-session.ts';
-import { ObjectNotFoundError, type S3Objects } from '../../adapters/s3-objects.ts';
+import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { inputColumns } from '../../core/features/feature-spec.ts';
 import {
   ContainerFaultError,

@@ -10,7 +10,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import { describe, expect, it } from 'vitest';
 import { withDuckdb } from '../../adapters/duckdb-database.ts';
-import { ObjectNotFoundError, type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
+import { ObjectNotFoundError } from '../../adapters/object-errors.ts';
+import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { type Notifications, snsNotifications } from '../../adapters/sns-notifications.ts';
 import { SnapshotManifest } from '../../core/datasets/snapshot.ts';
 import { ValidationReport } from '../../core/datasets/validation-report.ts';

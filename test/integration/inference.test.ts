@@ -9,6 +9,7 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { APIGatewayProxyEvent, Context } from 'aws-lambda';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { functionIdentity } from '../../adapters/aws-identity.ts';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { firehosePredictionLog } from '../../adapters/firehose-prediction-log.ts';
@@ -62,6 +63,7 @@ type Handler = (
   event: APIGatewayProxyEvent,
   context: Context,
 ) => Promise<{ statusCode: number; headers?: object; body: string }>;
+const own = () => functionIdentity(process.env);
 const context = { awsRequestId: 'request-1', functionName: 'test' } as Context;
 
 let cloud: Cloud;
@@ -379,7 +381,11 @@ describe('the prediction log', () => {
   );
 
   test('counts what Firehose refuses, and does not fail', async () => {
-    const log = firehosePredictionLog({ stream: 'no-such-stream', deadlineMs: 60_000 });
+    const log = firehosePredictionLog({
+      stream: 'no-such-stream',
+      deadlineMs: 60_000,
+      identity: own(),
+    });
     expect(await log.put(records)).toMatchObject({
       sent: 0,
       late: 0,
@@ -389,7 +395,11 @@ describe('the prediction log', () => {
   });
 
   test('counts what is too large for Firehose and sends the rest', async () => {
-    const log = firehosePredictionLog({ stream: 'predictions', deadlineMs: 60_000 });
+    const log = firehosePredictionLog({
+      stream: 'predictions',
+      deadlineMs: 60_000,
+      identity: own(),
+    });
     const [first] = records;
     if (!first) throw new Error('unreachable');
     const huge = { ...first, inputs: { text: 'x'.repeat(1_100_000) } };
@@ -400,10 +410,12 @@ describe('the prediction log', () => {
     const server = createServer(() => undefined);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const client = new FirehoseClient({ endpoint: `http://127.0.0.1:${port}`, maxAttempts: 1 });
-    const log = firehosePredictionLog({ stream: 'predictions', deadlineMs: 20, client });
+    const hanging = { AWS_REGION: 'eu-west-1', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' };
+    const log = firehosePredictionLog({
+      ...{ stream: 'predictions', deadlineMs: 20 },
+      identity: functionIdentity({ ...hanging, AWS_ENDPOINT_URL: `http://127.0.0.1:${port}` }),
+    });
     expect(await log.put(records)).toEqual({ sent: 0, late: 3, failed: 0 });
-    client.destroy();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });

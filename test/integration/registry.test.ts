@@ -5,7 +5,8 @@ import {
   type DynamodbVersionHealth,
   dynamodbVersionHealth,
 } from '../../adapters/dynamodb-version-health.ts';
-import { ObjectStoreError, type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
+import { ObjectStoreError } from '../../adapters/object-errors.ts';
+import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson, sha256 } from '../../core/canonical-json.ts';
 import { Verdict } from '../../core/training/verdict.ts';
 import { registerVersion } from '../../lambdas/registry/register-version.ts';
