@@ -1,6 +1,7 @@
 // What is done to the server while it answers, and by what one sees that it was felt.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import type { ValkeyServer } from '../../local/valkey-server.ts';
 import type { ServedRegistry } from '../bench/served-registry.ts';
 import type { Balancer, Replica } from './replicas.ts';
@@ -43,6 +44,19 @@ function felt(is: boolean, what: string): void {
 
 const logOf = ({ replica }: World): string => readFileSync(replica.logFile, 'utf8');
 const logged = (world: World, text: string): number => logOf(world).split(text).length - 1;
+
+/** Numbers of a field in the lines of the log, added up. */
+const counted = (text: string, field: string): number =>
+  [...text.matchAll(new RegExp(`"${field}":(\\d+)`, 'g'))].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
+
+const refusedBy = (world: World): number => counted(logOf(world), '503');
+
+/** Predictions that a server answered and has not logged, as it says itself. */
+export const droppedBy = ({ logFile }: Replica): number =>
+  counted(readFileSync(logFile, 'utf8'), ServingMetrics.logDropped);
 
 const calm = (name: string, weight: number): Phase => ({
   name,
@@ -161,6 +175,25 @@ const threadLost: Phase = {
   },
 };
 
+/** Callers that send more than one replica can read, let alone answer. */
+const floodCallers = 512;
+/** Of the phase: what waits by then is answered in the rest. */
+const floodedShare = 0.7;
+
+const overload: Phase = {
+  name: 'more than can be answered',
+  weight: 1.5,
+  async run(world, ms) {
+    const until = Date.now() + ms;
+    const before = refusedBy(world);
+    await world.load.flood(floodCallers, ms * floodedShare);
+    await sleep(Math.max(0, until - Date.now()));
+    const refused = refusedBy(world) - before;
+    felt(refused > 0, 'more than can be answered');
+    return `${refused} requests were sent away; readiness was asked all the time`;
+  },
+};
+
 const takenOver: Phase = {
   name: 'SIGTERM, another replica takes over',
   weight: 2,
@@ -188,6 +221,7 @@ export const phases: readonly Phase[] = [
   flips,
   corruptVersion,
   threadLost,
+  overload,
   takenOver,
   calm('nothing, again', 0.5),
 ];

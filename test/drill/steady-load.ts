@@ -1,5 +1,6 @@
 // So many requests a second, whatever becomes of them; each reply is compared with Python's answers.
 import { Agent, type IncomingMessage, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tolerance } from '../bench/compare-answers.ts';
 import { type Form, inferBinary, inferJson, namedInstances, type Row } from '../bench/requests.ts';
 import { newTally, note, type Tally } from './tally.ts';
@@ -25,6 +26,8 @@ export interface SteadyLoad {
   enter(name: string): Tally;
   /** Milliseconds of Date.now when a version last answered, by `model/version`. */
   readonly lastAnswered: ReadonlyMap<string, number>;
+  /** So many callers beside it, of whom each sends the next request when it has its answer. Settles with theirs. */
+  flood(callers: number, ms: number): Promise<void>;
   /** Settles when every request has its outcome. */
   stop(): Promise<void>;
 }
@@ -33,6 +36,10 @@ export interface SteadyLoad {
 const replyLimitMs = 30_000;
 const tickMs = 10;
 const rowCounts = [1, 1, 1, 1, 1, 1, 8, 64];
+/** Of each request of a flood. */
+const floodRows = 64;
+/** Callers of a flood come again sooner than they are told to, and yet not at once. */
+const floodPauseMs = 100;
 
 interface Reply {
   readonly status: number;
@@ -176,9 +183,10 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
     }
   }
 
-  const begin = (model: AskedModel, count: number): void => {
+  const begin = (model: AskedModel, count: number): Promise<void> => {
     const work: Promise<void> = one(model, count).finally(() => pending.delete(work));
     pending.add(work);
+    return work;
   };
   let countedAt = performance.now();
   let due = 0;
@@ -187,10 +195,21 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
     const now = performance.now();
     due += ((now - countedAt) / 1_000) * requestsPerSecond;
     countedAt = now;
-    for (; due >= 1; due -= 1) begin(pickModel(models), pick(rowCounts));
+    for (; due >= 1; due -= 1) void begin(pickModel(models), pick(rowCounts));
   }, tickMs);
   return {
     lastAnswered,
+    async flood(callers, ms) {
+      const until = performance.now() + ms;
+      const caller = async (): Promise<void> => {
+        while (performance.now() < until) {
+          const { declared } = tally;
+          await begin(pickModel(models), floodRows);
+          if (tally.declared > declared) await sleep(floodPauseMs);
+        }
+      };
+      await Promise.all(Array.from({ length: callers }, caller));
+    },
     enter(name) {
       tally = newTally(name);
       return tally;
