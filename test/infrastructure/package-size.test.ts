@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { App, Stack } from 'aws-cdk-lib';
@@ -38,5 +39,22 @@ describe('what an endpoint on Lambda is deployed with', () => {
     expect(code.unpacked).toBeGreaterThan(0.1 * megabyte);
     expect((code.zipped + layer.zipped) / megabyte).toBeLessThanOrEqual(20);
     expect((code.unpacked + layer.unpacked) / megabyte).toBeLessThan(100);
+  });
+
+  it('reads at its start at most half a megabyte of code, and has beside it what few models need', () => {
+    const folder = bundleHandler('inference/predict');
+    const index = join(folder, 'index.js');
+    const code = readFileSync(index, 'utf8');
+    expect(code.length / megabyte).toBeLessThan(0.5);
+    const needed = createRequire(index);
+    expect(needed('iovalkey').Cluster).toBeTypeOf('function');
+    expect(needed('@aws-sdk/client-sagemaker-runtime').InvokeEndpointCommand).toBeTypeOf(
+      'function',
+    );
+    for (const name of ['iovalkey', '@aws-sdk/client-sagemaker-runtime']) {
+      expect(needed.resolve(name)).toContain(folder);
+    }
+    // A function that has no use for them does not carry them.
+    expect(readdirSync(bundleHandler('delivery/stage-version'))).toEqual(['index.js']);
   });
 });
