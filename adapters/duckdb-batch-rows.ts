@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BIGINT, type DuckDBDataChunk, FLOAT, VARCHAR } from '@duckdb/node-api';
+import { BIGINT, FLOAT, VARCHAR } from '@duckdb/node-api';
 import { rulesOfColumn } from '../core/datasets/cell-rules.ts';
 import type { FeatureSpec } from '../core/features/feature-spec.ts';
 import type { RawValue } from '../core/features/raw-values.ts';
@@ -95,11 +95,54 @@ function problemsOf(
   return problems.length > 0 ? problems : ['the row breaks a rule of the model'];
 }
 
-/** Consecutive rows as the model takes them, and their numbers, which are there as long as the chunk is. */
+/** Consecutive rows as the model takes them, and their numbers. */
 export interface ScoringRows {
   readonly numbers: BigInt64Array;
   readonly input: ModelInput;
-  readonly chunk: DuckDBDataChunk;
+}
+
+// 16 MB of features in one run, and so many rows: with more, trees are walked no faster.
+const mostFeatures = 2 ** 22;
+const mostRowsOfRun = 2 ** 16;
+
+// Without it each column is put into a dictionary of up to a fifth of its rows before that is given up.
+const mostDictionaryWords = 8_192;
+
+/** What a chunk of an appender holds. */
+const rowsOfChunk = 2_048;
+
+function joined(parts: readonly ScoringRows[]): ScoringRows {
+  const rows = parts.reduce((sum, { numbers }) => sum + numbers.length, 0);
+  const numbers = new BigInt64Array(rows);
+  const of = parts.flatMap(({ input }) => (input.kind === 'features' ? [input.features] : []));
+  const features = new Float32Array(of.reduce((sum, { length }) => sum + length, 0));
+  let [row, at] = [0, 0];
+  for (const [i, part] of parts.entries()) {
+    numbers.set(part.numbers, row);
+    features.set(of[i] ?? [], at);
+    row += part.numbers.length;
+    at += of[i]?.length ?? 0;
+  }
+  return { numbers, input: { kind: 'features', rows, features } };
+}
+
+/** Features of many chunks in one run; where the rows have columns instead, a chunk is one. */
+async function* inRuns(chunks: AsyncIterable<ScoringRows>): AsyncGenerator<ScoringRows> {
+  let parts: ScoringRows[] = [];
+  let [rows, features] = [0, 0];
+  for await (const part of chunks) {
+    if (part.input.kind !== 'features') {
+      yield part;
+      continue;
+    }
+    parts.push(part);
+    rows += part.input.rows;
+    features += part.input.features.length;
+    if (rows + rowsOfChunk <= mostRowsOfRun && features < mostFeatures) continue;
+    yield joined(parts);
+    [parts, rows, features] = [[], 0, 0];
+  }
+  if (parts.length > 0) yield joined(parts);
 }
 
 /** One shard of a batch, in a database: its rows, what is wrong with them, and their predictions. */
@@ -117,25 +160,33 @@ export async function batchShard(
   const isBad = ['form IS NOT NULL', ...isBroken].join(' OR ');
   const isContainer = signature.runtime === 'container';
   const details = isContainer ? ', details VARCHAR' : '';
-  await database.run(`CREATE TABLE predictions (n BIGINT, prediction FLOAT${details})`);
+  await database.run(`CREATE TEMP TABLE predictions (n BIGINT, prediction FLOAT${details})`);
   const appender = await database.appender('predictions', [
     BIGINT,
     FLOAT,
     ...(isContainer ? [VARCHAR] : []),
   ]);
 
+  let appended = 0;
+  async function* goodRows(): AsyncGenerator<ScoringRows> {
+    const reader = await rowReader(database, spec, columns);
+    const sql = `SELECT ${['n', ...reader.select].join(', ')} FROM shard WHERE NOT (${isBad})`;
+    for await (const chunk of database.dataChunks(sql)) {
+      // The numbers lie in the chunk, which is gone when the next one comes.
+      yield { numbers: bigIntegers(chunk, 0).slice(), input: reader.input(chunk) };
+    }
+  }
+
   return {
-    /** The rows that nothing is wrong with, about 2,000 at a time. */
-    async *rows(): AsyncGenerator<ScoringRows> {
-      const reader = await rowReader(database, spec, columns);
-      const sql = `SELECT ${['n', ...reader.select].join(', ')} FROM shard WHERE NOT (${isBad})`;
-      for await (const chunk of database.dataChunks(sql)) {
-        yield { numbers: bigIntegers(chunk, 0), input: reader.input(chunk), chunk };
-      }
+    /** The rows that nothing is wrong with, as many at a time as are best run together. */
+    rows(): AsyncGenerator<ScoringRows> {
+      return inRuns(goodRows());
     },
 
     /** The others, with what is wrong with them as the endpoint tells it. */
     async *errors(): AsyncGenerator<RowErrors> {
+      // Where each number of the range has its prediction there is no other row to look for.
+      if (appended === range.last - range.first + 1) return;
       const names = Object.keys(columns);
       const of = names.flatMap((name) =>
         [valueColumn, problemColumn, shownColumn].map((f) => f(name)),
@@ -159,15 +210,20 @@ export async function batchShard(
       predictions: Float32Array,
       said?: readonly (PredictionDetails | null)[],
     ): void {
-      appender.appendFilled(numbers.length, (chunk) => {
-        fill(chunk, 0, numbers);
-        fill(chunk, 1, predictions);
-        if (!isContainer) return;
-        chunk.setColumnValues(
-          2,
-          Array.from(numbers, (_, i) => (said?.[i] ? JSON.stringify(said[i]) : null)),
-        );
-      });
+      for (let at = 0; at < numbers.length; at += rowsOfChunk) {
+        const some = numbers.subarray(at, at + rowsOfChunk);
+        appender.appendFilled(some.length, (chunk) => {
+          fill(chunk, 0, some);
+          fill(chunk, 1, predictions.subarray(at, at + rowsOfChunk));
+          if (!isContainer) return;
+          const details = Array.from(some, (_, i) => said?.[at + i] ?? null);
+          chunk.setColumnValues(
+            2,
+            details.map((each) => (each ? JSON.stringify(each) : null)),
+          );
+        });
+      }
+      appended += numbers.length;
     },
 
     /** Writes what was appended beside the input's columns, in the input's order. Answers the path. */
@@ -180,7 +236,7 @@ export async function batchShard(
             ${sqlText(`${idPrefix}-`)} || (p.n - ${range.first}) AS prediction_id,
             CAST(${version} AS INTEGER) AS model_version, p.n AS "__row"
           FROM (${output}) AS r JOIN predictions AS p ON r."__n" = p.n)
-         TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd)`,
+         TO ${sqlText(path)} (FORMAT parquet, COMPRESSION zstd, DICTIONARY_SIZE_LIMIT ${mostDictionaryWords})`,
       );
       return path;
     },

@@ -178,3 +178,62 @@ export function columnsPrediction(
   }, bias);
   return 1 / (1 + Math.exp(-sum));
 }
+
+/** A tree of one split: a row whose feature is below, or missing where that goes left, gets `left`. */
+export interface Stump {
+  readonly feature: number;
+  readonly below: number;
+  readonly missingLeft: boolean;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** prediction = the sum of what the trees give, as a complete ONNX file. */
+export function stumpsModel(width: number, stumps: readonly Stump[]): Buffer {
+  const of = (attribute: (stump: Stump, tree: number) => readonly number[]) =>
+    stumps.flatMap((stump, tree) => attribute(stump, tree));
+  const isIntegers = integer(20, 7);
+  const integers = (name: string, ...attribute: Parameters<typeof of>) =>
+    named(name, ...of(...attribute).map((each) => integer(8, each)), isIntegers);
+  const floats = (name: string, ...attribute: Parameters<typeof of>) =>
+    named(name, ...of(...attribute).map((each) => float32(7, each)), isFloats ?? Buffer.of());
+  const modes = stumps.flatMap(() => ['BRANCH_LT', 'LEAF', 'LEAF'].map((mode) => text(9, mode)));
+  const trees = operation(
+    'TreeEnsembleRegressor',
+    ['features'],
+    'prediction',
+    domain,
+    named('n_targets', integer(3, 1), isInteger ?? Buffer.of()),
+    integers('nodes_treeids', (_, tree) => [tree, tree, tree]),
+    integers('nodes_nodeids', () => [0, 1, 2]),
+    integers('nodes_featureids', ({ feature }) => [feature, 0, 0]),
+    floats('nodes_values', ({ below }) => [below, 0, 0]),
+    named('nodes_modes', ...modes, isStrings ?? Buffer.of()),
+    integers('nodes_truenodeids', () => [1, 0, 0]),
+    integers('nodes_falsenodeids', () => [2, 0, 0]),
+    integers('nodes_missing_value_tracks_true', ({ missingLeft }) => [Number(missingLeft), 0, 0]),
+    integers('target_treeids', (_, tree) => [tree, tree]),
+    integers('target_nodeids', () => [1, 2]),
+    integers('target_ids', () => [0, 0]),
+    floats('target_weights', ({ left, right }) => [left, right]),
+  );
+  const graph = nested(
+    7,
+    trees,
+    text(2, 'stumps'),
+    value(11, 'features', width),
+    value(12, 'prediction', 1),
+  );
+  const opsets = [nested(8, text(1, ''), integer(2, 17))];
+  opsets.push(nested(8, text(1, 'ai.onnx.ml'), integer(2, 3)));
+  return Buffer.concat([integer(1, 8), graph, ...opsets]);
+}
+
+/** What `stumpsModel` answers, added up in 32 bits in the trees' order. */
+export function stumpsPrediction(stumps: readonly Stump[], features: readonly number[]): number {
+  return stumps.reduce((sum, { feature, below, left, missingLeft, right }) => {
+    const found = features[feature] ?? Number.NaN;
+    const goesLeft = Number.isNaN(found) ? missingLeft : found < Math.fround(below);
+    return Math.fround(sum + Math.fround(goesLeft ? left : right));
+  }, 0);
+}
