@@ -1,7 +1,8 @@
 """Makes flights and a model for the batch bench, and scores them as a Python person would.
 
 Usage: batch.py make FOLDER ROWS      flights.parquet (ROWS flights, seeded), model.onnx, features.json
-       batch.py score FOLDER          reads, computes the features, runs ONNX Runtime, writes; tells the seconds
+       batch.py score FOLDER [ids]    reads, computes the features, runs ONNX Runtime, writes; tells the seconds;
+                                      with ids also the columns that Slipway writes beside the prediction
 """
 
 import json
@@ -72,7 +73,18 @@ def make(folder: Path, rows: int) -> None:
     (folder / "sample.json").write_text(json.dumps({"rows": rows_of_sample, "answers": answers.tolist()}))
 
 
-def score(folder: Path) -> None:
+def with_ids(table: pa.Table) -> pa.Table:
+    rows = pa.array(np.arange(table.num_rows, dtype=np.int64))
+    version = pa.array(np.full(table.num_rows, 1, dtype=np.int32))
+    prefix = "flight-delay-v1-00000000000000000000000000-"
+    ids = pc.binary_join_element_wise(pa.scalar(prefix), rows.cast(pa.string()), "")
+    more = (("prediction_id", ids), ("model_version", version), ("__row", pc.add(rows, 1)))
+    for name, column in more:
+        table = table.append_column(name, column)
+    return table
+
+
+def score(folder: Path, ids: bool) -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -86,8 +98,8 @@ def score(folder: Path) -> None:
             for at in range(0, len(matrix), ROWS_OF_A_RUN)]
     predictions = np.concatenate(runs)
     ran = time.perf_counter()
-    pq.write_table(table.append_column("prediction", pa.array(predictions)), folder / "python.parquet",
-                   compression="zstd")
+    result = table.append_column("prediction", pa.array(predictions))
+    pq.write_table(with_ids(result) if ids else result, folder / "python.parquet", compression="zstd")
     ended = time.perf_counter()
     print(json.dumps({"rows": len(matrix), "seconds": ended - started, "cpuSeconds": time.process_time() - cpu,
                       "read": read - started, "features": computed - read, "run": ran - computed,
@@ -96,4 +108,4 @@ def score(folder: Path) -> None:
 
 if __name__ == "__main__":
     what, folder = sys.argv[1], Path(sys.argv[2])
-    make(folder, int(sys.argv[3])) if what == "make" else score(folder)
+    make(folder, int(sys.argv[3])) if what == "make" else score(folder, "ids" in sys.argv[3:])

@@ -28,8 +28,8 @@ interface Took {
 }
 
 const script = (name: string) => join(import.meta.dirname, name);
-const asPython = async (): Promise<Took> =>
-  JSON.parse((await run(python, [script('batch.py'), 'score', folder])).stdout);
+const asPython = async (...more: readonly 'ids'[]): Promise<Took> =>
+  JSON.parse((await run(python, [script('batch.py'), 'score', folder, ...more])).stdout);
 const scoring = (results: string) => [script('batch-scoring.ts'), folder, String(rows), results];
 const asSlipway = async (results: string): Promise<Took> =>
   JSON.parse((await run(process.execPath, scoring(results), { cwd: folder })).stdout);
@@ -82,16 +82,17 @@ function row(name: string, took: readonly Took[]): string[] {
 
 try {
   await run(python, [script('batch.py'), 'make', folder, String(rows)]);
-  const [ours, theirs]: [Took[], Took[]] = [[], []];
+  const [ours, theirs, withIds]: [Took[], Took[], Took[]] = [[], [], []];
   const results = (name: string) => join(folder, name);
   for (let round = 0; round < rounds; round += 1) {
+    withIds.push(await asPython('ids'));
     theirs.push(await asPython());
     rmSync(results('whole'), { recursive: true, force: true });
     ours.push(await asSlipway(results('whole')));
   }
-  const different = await differences(results('whole'));
   const kept = await killedInTheMiddle(results('killed'));
   const resumed = await asSlipway(results('killed'));
+  const different = [await differences(results('whole')), await differences(results('killed'))];
   const hashes = (name: string) =>
     Promise.all(partsIn(results(name)).map(async (part) => hashFile(join(results(name), part))));
   const same = JSON.stringify(await hashes('whole')) === JSON.stringify(await hashes('killed'));
@@ -103,12 +104,13 @@ try {
       'CPU µs/row',
     ],
     row('pyarrow + onnxruntime', theirs),
+    row('the same, and ids as slipway writes', withIds),
     row('slipway, one function', ours),
   ]);
   process.stdout.write(
-    `${table.join('\n')}\nrows with another prediction: ${different}\nkilled with ${kept} of ${partsIn(results('whole')).length} parts written, resumed in ${resumed.seconds.toFixed(1)} s: ${same ? 'the same bytes' : 'OTHER BYTES'}\n`,
+    `${table.join('\n')}\nrows with another prediction than Python's: ${different[0]}\nkilled with ${kept} of ${partsIn(results('whole')).length} parts written, resumed in ${resumed.seconds.toFixed(1)} s: ${same ? 'the same bytes' : 'OTHER BYTES'}, rows with another prediction than Python's: ${different[1]}\n`,
   );
-  if (different > 0 || !same) process.exitCode = 1;
+  if (different.some((count) => count > 0) || !same) process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
