@@ -103,7 +103,7 @@ export interface ScoringRows {
 
 // 16 MB of features in one run, and so many rows: with more, trees are walked no faster.
 const mostFeatures = 2 ** 22;
-const mostRowsOfRun = 2 ** 16;
+const mostRowsOfRun = 2 ** 17;
 
 // Without it each column is put into a dictionary of up to a fifth of its rows before that is given up.
 const mostDictionaryWords = 8_192;

@@ -130,8 +130,9 @@ export class DuckdbDatabase {
   }
 }
 
-const settings = (folder: string, memoryMb: number): string[] => [
+const settings = (folder: string, memoryMb: number, threads?: number): string[] => [
   `memory_limit = '${memoryMb}MB'`,
+  ...(threads === undefined ? [] : [`threads = ${threads}`]),
   `temp_directory = ${sqlText(join(folder, 'spill'))}`,
   "TimeZone = 'UTC'",
   'preserve_insertion_order = true',
@@ -143,10 +144,12 @@ const settings = (folder: string, memoryMb: number): string[] => [
 /**
  * Gives a database on disk to `use`, in a temporary folder that is gone afterwards. Rows beyond the
  * memory given are kept on disk.
+ * @param threads as many as there are processors, unless given
  */
 export function withDuckdb<T>(
   use: (database: DuckdbDatabase) => Promise<T>,
   memoryMb = 1_024,
+  threads?: number,
 ): Promise<T> {
   return withTemporaryFolder(async (folder) => {
     const instance = await DuckDBInstance.create(join(folder, 'tables.duckdb'), {
@@ -156,7 +159,8 @@ export function withDuckdb<T>(
     try {
       const connection = await instance.connect();
       try {
-        for (const setting of settings(folder, memoryMb)) await connection.run(`SET ${setting}`);
+        for (const setting of settings(folder, memoryMb, threads))
+          await connection.run(`SET ${setting}`);
         return await use(new DuckdbDatabase(folder, instance, connection));
       } finally {
         connection.closeSync();

@@ -43,25 +43,35 @@ function setLevels(keys: Uint32Array, { features }: Features, at: number, spread
 }
 
 const digitBits = 11;
+const mostDigit = 2 ** digitBits - 1;
 
-/** The places of keys in their order, those of equal keys as they were (a radix sort: no key is compared). */
-export function orderOf(keys: Uint32Array): Uint32Array {
-  let order = Uint32Array.from(keys, (_, place) => place);
-  let next = new Uint32Array(keys.length);
-  for (let shift = 0; shift < 32; shift += digitBits) {
-    const digitOf = (place: number) => ((keys[place] as number) >>> shift) & (2 ** digitBits - 1);
-    const starts = new Uint32Array(2 ** digitBits + 1);
-    for (let i = 0; i < keys.length; i += 1) (starts[digitOf(i) + 1] as number) += 1;
-    for (let i = 1; i < starts.length; i += 1) (starts[i] as number) += starts[i - 1] as number;
-    for (let i = 0; i < order.length; i += 1) {
-      const place = order[i] as number;
-      const digit = digitOf(place);
-      next[starts[digit] as number] = place;
-      (starts[digit] as number) += 1;
-    }
-    [order, next] = [next, order];
+/** Puts places into the order of one digit of their keys, those of equal digits as they were. */
+function sortByDigit(keys: Uint32Array, places: Uint32Array, shift: number): Uint32Array {
+  const starts = new Uint32Array(mostDigit + 2);
+  for (let i = 0; i < keys.length; i += 1) {
+    const after = (((keys[i] as number) >>> shift) & mostDigit) + 1;
+    starts[after] = (starts[after] as number) + 1;
   }
-  return order;
+  for (let i = 1; i < starts.length; i += 1) {
+    starts[i] = (starts[i] as number) + (starts[i - 1] as number);
+  }
+  const sorted = new Uint32Array(places.length);
+  for (let i = 0; i < places.length; i += 1) {
+    const place = places[i] as number;
+    const digit = ((keys[place] as number) >>> shift) & mostDigit;
+    const at = starts[digit] as number;
+    starts[digit] = at + 1;
+    sorted[at] = place;
+  }
+  return sorted;
+}
+
+/** The places of keys in their order, those of equal keys as they were (a radix sort: no two are compared). */
+export function orderOf(keys: Uint32Array): Uint32Array {
+  let places: Uint32Array = new Uint32Array(keys.length);
+  for (let i = 0; i < places.length; i += 1) places[i] = i;
+  for (let shift = 0; shift < 32; shift += digitBits) places = sortByDigit(keys, places, shift);
+  return places;
 }
 
 /**
