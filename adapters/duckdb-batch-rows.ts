@@ -5,8 +5,8 @@ import type { FeatureSpec } from '../core/features/feature-spec.ts';
 import type { RawValue } from '../core/features/raw-values.ts';
 import type { RowErrors, ShardRange } from '../core/inference/batch-documents.ts';
 import { mistypedProblem, valueCheck } from '../core/inference/check-value.ts';
-import type { ModelInput } from '../core/inference/loaded-version.ts';
 import type { PredictionDetails } from '../core/inference/prediction-record.ts';
+import { inRuns, type ScoringRows } from '../core/inference/rows-in-runs.ts';
 import type { Signature } from '../core/inference/signature.ts';
 import type { Column } from '../core/model/data-section.ts';
 import { batchColumns, carriedColumns } from './duckdb-batch-file.ts';
@@ -95,55 +95,11 @@ function problemsOf(
   return problems.length > 0 ? problems : ['the row breaks a rule of the model'];
 }
 
-/** Consecutive rows as the model takes them, and their numbers. */
-export interface ScoringRows {
-  readonly numbers: BigInt64Array;
-  readonly input: ModelInput;
-}
-
-// 16 MB of features in one run, and so many rows: with more, trees are walked no faster.
-const mostFeatures = 2 ** 22;
-const mostRowsOfRun = 2 ** 17;
-
 // Without it each column is put into a dictionary of up to a fifth of its rows before that is given up.
 const mostDictionaryWords = 8_192;
 
 /** What a chunk of an appender holds. */
 const rowsOfChunk = 2_048;
-
-function joined(parts: readonly ScoringRows[]): ScoringRows {
-  const rows = parts.reduce((sum, { numbers }) => sum + numbers.length, 0);
-  const numbers = new BigInt64Array(rows);
-  const of = parts.flatMap(({ input }) => (input.kind === 'features' ? [input.features] : []));
-  const features = new Float32Array(of.reduce((sum, { length }) => sum + length, 0));
-  let [row, at] = [0, 0];
-  for (const [i, part] of parts.entries()) {
-    numbers.set(part.numbers, row);
-    features.set(of[i] ?? [], at);
-    row += part.numbers.length;
-    at += of[i]?.length ?? 0;
-  }
-  return { numbers, input: { kind: 'features', rows, features } };
-}
-
-/** Features of many chunks in one run; where the rows have columns instead, a chunk is one. */
-async function* inRuns(chunks: AsyncIterable<ScoringRows>): AsyncGenerator<ScoringRows> {
-  let parts: ScoringRows[] = [];
-  let [rows, features] = [0, 0];
-  for await (const part of chunks) {
-    if (part.input.kind !== 'features') {
-      yield part;
-      continue;
-    }
-    parts.push(part);
-    rows += part.input.rows;
-    features += part.input.features.length;
-    if (rows + rowsOfChunk <= mostRowsOfRun && features < mostFeatures) continue;
-    yield joined(parts);
-    [parts, rows, features] = [[], 0, 0];
-  }
-  if (parts.length > 0) yield joined(parts);
-}
 
 /** One shard of a batch, in a database: its rows, what is wrong with them, and their predictions. */
 export async function batchShard(

@@ -7,8 +7,9 @@ import { type DuckdbDatabase, sqlText, withDuckdb } from '../../adapters/duckdb-
 import { createModelSession } from '../../adapters/model-session.ts';
 import type { RowErrors, ShardRange } from '../../core/inference/batch-documents.ts';
 import { assembleVersion } from '../../core/inference/load-version.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+import type { LoadedVersion, ModelInput } from '../../core/inference/loaded-version.ts';
 import { predict } from '../../core/inference/protocols/v1.ts';
+import { columnsSignature, columnsSpec } from '../builders/columns-version.ts';
 import { modelVersion } from '../builders/model-version.ts';
 import { asCsv, asLines } from './written-files.ts';
 
@@ -187,6 +188,28 @@ describe('the rows of a batch', () => {
       ['id-0', 3, 1n],
       ['id-1', 3, 2n],
     ]);
+  });
+
+  test('have beside them what a container says of each, however many come at a time', async () => {
+    const rows = Array.from({ length: 5_000 }, (_, i) => ({ 'Length (cm)': i }));
+    const says = (length: number) => (length % 3 === 0 ? null : { rest: length % 3 });
+    const written = await withDuckdb(async (database) => {
+      const path = join(database.folder, 'input.parquet');
+      await asParquet(rows)(database, path);
+      const range = { first: 1, last: rows.length };
+      const asked = { signature: columnsSignature('parcel', 'container'), spec: columnsSpec() };
+      const shard = await batchShard(database, { path, isTyped: false }, range, asked);
+      for await (const some of shard.rows()) {
+        const { columns } = some.input as Extract<ModelInput, { kind: 'columns' }>;
+        const lengths = Array.from(columns['Length (cm)'] as number[]);
+        shard.append(some, Float32Array.from(lengths), lengths.map(says));
+      }
+      const from = `read_parquet(${sqlText(await shard.finish(1, 'id'))})`;
+      return database.rows(`SELECT prediction, prediction_details FROM ${from} ORDER BY __row`);
+    });
+    const right = rows.map((row) => [row['Length (cm)'], says(row['Length (cm)'])]);
+    const found = written.map(([number, said]) => [number, said ? JSON.parse(String(said)) : null]);
+    expect(found).toEqual(right);
   });
 
   test.each([
