@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Signature } from '../core/inference/signature.ts';
-import type { Column } from '../core/model/data-section.ts';
+import type { Column } from '../core/model/column.ts';
 import { type DuckdbDatabase, sqlName, sqlText, UnreadableDataError } from './duckdb-database.ts';
 import { type RawTable, readRawFile } from './duckdb-raw-files.ts';
 import {

@@ -8,7 +8,7 @@ import { mistypedProblem, valueCheck } from '../core/inference/check-value.ts';
 import type { PredictionDetails } from '../core/inference/prediction-record.ts';
 import { inRuns, type ScoringRows } from '../core/inference/rows-in-runs.ts';
 import type { Signature } from '../core/inference/signature.ts';
-import type { Column } from '../core/model/data-section.ts';
+import type { Column } from '../core/model/column.ts';
 import { batchColumns, carriedColumns } from './duckdb-batch-file.ts';
 import { broken } from './duckdb-cell-rules.ts';
 import { caseUnmarked, type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';

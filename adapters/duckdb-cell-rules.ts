@@ -1,7 +1,7 @@
 import type { CellRule } from '../core/datasets/cell-rules.ts';
 import { type Example, type Finding, maximumExamples } from '../core/datasets/validation-report.ts';
 import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
-import type { Column } from '../core/model/data-section.ts';
+import type { Column } from '../core/model/column.ts';
 import { type DuckdbDatabase, sqlText } from './duckdb-database.ts';
 import {
   type Columns,

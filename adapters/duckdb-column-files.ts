@@ -1,7 +1,7 @@
 import { BIGINT, BOOLEAN, DOUBLE, type DuckDBType, VARCHAR } from '@duckdb/node-api';
 import type { InputColumn } from '../core/features/feature-spec.ts';
 import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
-import type { ColumnType } from '../core/model/data-section.ts';
+import type { ColumnType } from '../core/model/column.ts';
 import type { DuckdbDatabase } from './duckdb-database.ts';
 import { parquetTable } from './duckdb-parquet-table.ts';
 

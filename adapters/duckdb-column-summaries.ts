@@ -2,7 +2,7 @@ import { copyFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { DuckDBValue } from '@duckdb/node-api';
 import type { ColumnSummary, TableSummary } from '../core/model/column-summary.ts';
-import type { Task } from '../core/model/evaluation-section.ts';
+import type { Task } from '../core/model/task.ts';
 import { type DuckdbDatabase, sqlName, sqlText, UnreadableDataError } from './duckdb-database.ts';
 import { type RawTable, readRawFile } from './duckdb-raw-files.ts';
 import { type Storage, typedValue } from './duckdb-typed-values.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { BOOLEAN, DOUBLE, type DuckDBType, VARCHAR } from '@duckdb/node-api';
 import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
-import type { ColumnType } from '../core/model/data-section.ts';
+import type { ColumnType } from '../core/model/column.ts';
 import {
   caseMarked,
   caseUnmarked,

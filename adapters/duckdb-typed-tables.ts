@@ -1,6 +1,6 @@
 import { type Example, type Finding, maximumExamples } from '../core/datasets/validation-report.ts';
 import type { RawColumns, RawValue } from '../core/features/raw-values.ts';
-import type { Column } from '../core/model/data-section.ts';
+import type { Column } from '../core/model/column.ts';
 import {
   caseMarked,
   type DuckdbDatabase,

@@ -1,6 +1,6 @@
 import { largestNumber } from '../core/datasets/cell-rules.ts';
 import { timestampPattern } from '../core/features/raw-values.ts';
-import type { ColumnType } from '../core/model/data-section.ts';
+import type { ColumnType } from '../core/model/column.ts';
 import { sqlText } from './duckdb-database.ts';
 
 /** How a file holds a value: as text, as JSON, or as a type of its own, by DuckDB's name of it. */

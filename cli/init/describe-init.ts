@@ -1,5 +1,6 @@
-import type { Holdout, MetricName, Task } from '../../core/model/evaluation-section.ts';
+import type { Holdout, MetricName } from '../../core/model/evaluation-section.ts';
 import type { Guess } from '../../core/model/infer-definition.ts';
+import type { Task } from '../../core/model/task.ts';
 import { columns, styled } from '../terminal.ts';
 import type { Lifted } from './lift-notebook.ts';
 import type { Warning } from './warnings.ts';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { ColumnType } from '../../core/model/data-section.ts';
+import type { ColumnType } from '../../core/model/column.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { outputOf } from '../child-output.ts';
 import { CommandError, usageError } from '../command-error.ts';

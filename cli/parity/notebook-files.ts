@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Header } from '../../adapters/duckdb-local-table.ts';
 import type { Signature } from '../../core/inference/signature.ts';
-import type { Column } from '../../core/model/data-section.ts';
+import type { Column } from '../../core/model/column.ts';
 import { usageError } from '../command-error.ts';
 
 /** The files and columns that a person named; what they left out is found by name. */

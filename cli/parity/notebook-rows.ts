@@ -8,7 +8,7 @@ import {
 import type { RawColumns, RawValue } from '../../core/features/raw-values.ts';
 import { type MatchedRow, type MatchedRows, matchRows } from '../../core/inference/match-rows.ts';
 import type { Signature } from '../../core/inference/signature.ts';
-import type { Column } from '../../core/model/data-section.ts';
+import type { Column } from '../../core/model/column.ts';
 import { usageError } from '../command-error.ts';
 import {
   type Headers,

@@ -1,4 +1,4 @@
-import type { Column, ColumnType } from '../model/data-section.ts';
+import type { Column, ColumnType } from '../model/column.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 
 /** A number that a feature must hold in 32 bits is at most this far from zero. */

@@ -1,11 +1,11 @@
 import * as z from 'zod';
-import { ColumnType } from '../model/data-section.ts';
-import { DeclaredFeature } from '../model/features-section.ts';
+import { ColumnType } from '../model/column.ts';
+import { FeatureTransform } from '../model/feature-transform.ts';
 
 /** A declared feature with what it learned from the training rows. */
 export const FittedFeature = z.strictObject({
   name: z.string(),
-  transform: DeclaredFeature.shape.transform,
+  transform: FeatureTransform,
   column: z.string(),
   columnType: ColumnType,
   kind: z.enum(['numeric', 'categorical']),

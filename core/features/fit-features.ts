@@ -1,5 +1,5 @@
 import { hashOf } from '../canonical-json.ts';
-import type { ColumnType } from '../model/data-section.ts';
+import type { ColumnType } from '../model/column.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 import type { DeclaredFeature } from '../model/features-section.ts';
 import { type Category, vocabulary } from './category-counts.ts';

@@ -1,5 +1,5 @@
 import { type RawValue, timestampMicros } from '../features/raw-values.ts';
-import type { Column } from '../model/data-section.ts';
+import type { Column } from '../model/column.ts';
 
 /** What is wrong with a value, with the fix; undefined where nothing is. */
 export type ValueCheck = (value: unknown) => string | undefined;

@@ -1,4 +1,5 @@
-import type { MetricName, Task } from '../model/evaluation-section.ts';
+import type { MetricName } from '../model/evaluation-section.ts';
+import type { Task } from '../model/task.ts';
 import { metrics } from '../training/metrics.ts';
 import { allowedDifference, type ModelKind, quantisedLimits } from './parity-tolerance.ts';
 

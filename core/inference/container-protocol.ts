@@ -3,7 +3,7 @@
 import * as z from 'zod';
 import type { InputColumn } from '../features/feature-spec.ts';
 import { type RawColumns, type RawValue, timestampMicros } from '../features/raw-values.ts';
-import type { ContainerProtocol } from '../model/serving-section.ts';
+import type { ContainerProtocol } from '../model/container-protocol.ts';
 import { ContainerFaultError } from './container-errors.ts';
 import type { ModelOutput } from './loaded-version.ts';
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { Column } from '../model/data-section.ts';
-import { Task } from '../model/evaluation-section.ts';
-import { ContainerProtocol } from '../model/serving-section.ts';
+import { Column } from '../model/column.ts';
+import { ContainerProtocol } from '../model/container-protocol.ts';
+import { Task } from '../model/task.ts';
 
 export const SignatureColumn = Column.safeExtend({ name: z.string() });
 export type SignatureColumn = z.infer<typeof SignatureColumn>;

@@ -1,10 +1,6 @@
 import * as z from 'zod';
-import { ColumnName } from './data-section.ts';
-
-export const Task = z.enum(['binary_classification', 'regression'], {
-  error: "a model's task is one of binary_classification, regression",
-});
-export type Task = z.infer<typeof Task>;
+import { ColumnName } from './column.ts';
+import { Task } from './task.ts';
 
 /** auc, log_loss, brier: binary_classification · rmse, mae: regression. */
 export const MetricName = z.enum(['auc', 'log_loss', 'brier', 'rmse', 'mae'], {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { ColumnName } from './data-section.ts';
+import { ColumnName } from './column.ts';
+import { FeatureTransform } from './feature-transform.ts';
 
 /**
  * A declared feature: one raw column and one named transform. The platform computes it with the same
@@ -10,13 +11,7 @@ import { ColumnName } from './data-section.ts';
  * dayOfWeek (Monday 1 … Sunday 7), month (1 … 12), hourOfDay (0 … 23): of a timestamp, UTC.
  */
 export const DeclaredFeature = z.strictObject({
-  transform: z.enum(
-    ['numeric', 'log1p', 'isMissing', 'categorical', 'dayOfWeek', 'month', 'hourOfDay'],
-    {
-      error:
-        "a feature's transform is one of numeric, log1p, isMissing, categorical, dayOfWeek, month, hourOfDay",
-    },
-  ),
+  transform: FeatureTransform,
   column: ColumnName,
   /** categorical: keep the most frequent values only. */
   maximumCategories: z.int().min(2).max(10_000).optional(),

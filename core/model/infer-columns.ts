@@ -1,5 +1,5 @@
+import type { ColumnType } from './column.ts';
 import type { ColumnSummary } from './column-summary.ts';
-import type { ColumnType } from './data-section.ts';
 
 /** A column as `slipway init` writes it, with the reason of everything that it guessed. */
 export interface InferredColumn {

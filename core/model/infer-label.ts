@@ -1,6 +1,7 @@
 import type { ColumnSummary } from './column-summary.ts';
-import type { MetricName, Task } from './evaluation-section.ts';
+import type { MetricName } from './evaluation-section.ts';
 import { nearestNames } from './nearest-names.ts';
+import type { Task } from './task.ts';
 
 /** The data cannot be modelled as it is; the message names the column, what it has, and the fix. */
 export class UnusableDataError extends Error {

@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import { pricedInstanceTypes, pricePerHourUsd, worstCaseUsd } from '../training/instance-prices.ts';
-import type { Column, ColumnType, DataSection } from './data-section.ts';
+import type { Column, ColumnType } from './column.ts';
+import type { DataSection } from './data-section.ts';
 import { type EvaluationSection, type Holdout, metricsOfTask } from './evaluation-section.ts';
 import type { DeclaredFeature, FeaturesSection } from './features-section.ts';
 import type { RetrainingSection } from './retraining-section.ts';

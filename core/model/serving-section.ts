@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ContainerProtocol } from './container-protocol.ts';
 
 /** Equal rows are answered from memory, then from a Valkey that all environments share. */
 const Cache = z.strictObject({
@@ -70,12 +71,6 @@ const EcsServing = z.strictObject({
   cache: Cache.optional(),
   ...everywhere,
 });
-
-/** What is sent to a container: v1: `{"instances": [{column: value}]}` · v2: a tensor a column. */
-export const ContainerProtocol = z.enum(['v1', 'v2'], {
-  error: "a container's protocol is 'v1' (KServe) or 'v2' (Open Inference Protocol)",
-});
-export type ContainerProtocol = z.infer<typeof ContainerProtocol>;
 
 const containerSizesMb = [1_024, 2_048, 3_072, 4_096, 5_120, 6_144] as const;
 

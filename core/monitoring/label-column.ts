@@ -1,4 +1,4 @@
-import type { Column } from '../model/data-section.ts';
+import type { Column } from '../model/column.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 
 type Sections = Pick<ModelDefinition, 'data' | 'evaluation'>;

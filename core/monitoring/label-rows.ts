@@ -3,7 +3,7 @@ import { cellRules } from '../datasets/cell-rules.ts';
 import type { RawColumns, RawValue } from '../features/raw-values.ts';
 import { predictionOrigin } from '../inference/prediction-id.ts';
 import type { LabelRecord } from '../inference/prediction-record.ts';
-import type { Column } from '../model/data-section.ts';
+import type { Column } from '../model/column.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 
 /** A label that names its prediction, or what the prediction was about. */

@@ -1,12 +1,8 @@
 import * as z from 'zod';
 import { TimeSpan } from '../features/built-features.ts';
 import { MeasurementResult } from '../inference/measurement.ts';
-import {
-  type EvaluationSection,
-  MetricName,
-  metricsOfTask,
-  Task,
-} from '../model/evaluation-section.ts';
+import { type EvaluationSection, MetricName, metricsOfTask } from '../model/evaluation-section.ts';
+import { Task } from '../model/task.ts';
 import { Comparison, compareVersions } from './compare-versions.ts';
 import { Changes } from './data-changes.ts';
 import {

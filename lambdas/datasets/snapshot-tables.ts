@@ -4,7 +4,7 @@ import type { DuckdbDatabase } from '../../adapters/duckdb-database.ts';
 import { loadTypedTable } from '../../adapters/duckdb-typed-tables.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { type SnapshotFile, SnapshotManifest } from '../../core/datasets/snapshot.ts';
-import type { Column } from '../../core/model/data-section.ts';
+import type { Column } from '../../core/model/column.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 
 /** An object version is not the one that the snapshot describes. */
