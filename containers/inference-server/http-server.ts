@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decodedBody, encodedReply } from '../../adapters/content-encoding.ts';
 import {
   type EndpointReply,
@@ -21,6 +22,9 @@ const keepAliveMs = 75_000;
 /** A server that ends answers what still comes until so long nothing did. */
 const quietMs = 1_500;
 const longestQuietWaitMs = 8_000;
+/** Then so long for what is asked already, and so long for replies to be fetched. */
+const longestAnswerMs = 10_000;
+const fetchMs = 500;
 
 interface Flight {
   readonly request: IncomingMessage;
@@ -66,6 +70,10 @@ function refuseConnection(error: Error & { readonly code?: string }, socket: Soc
   socket.end(
     `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
+}
+
+async function until(is: () => boolean, latest: number): Promise<void> {
+  while (!is() && Date.now() < latest) await sleep(50);
 }
 
 /** Only what is to be computed may be too much: how the server is must be told when it is worst. */
@@ -120,12 +128,14 @@ export class HttpServer {
     this.#isEnding = true;
     this.#lastRequestAt = Date.now();
     const latest = this.#lastRequestAt + longestQuietWaitMs;
-    const isQuiet = () => Date.now() - this.#lastRequestAt >= quietMs;
-    while (!isQuiet() && Date.now() < latest) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(() => Date.now() - this.#lastRequestAt >= quietMs, latest);
     // Closes idle connections too; the others close with their replies.
-    await new Promise((resolve) => this.#server.close(resolve));
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    const answered = until(() => this.#flights.size === 0, Date.now() + longestAnswerMs);
+    await Promise.race([closed, answered.then(() => sleep(fetchMs))]);
+    // Of those that never asked anything, or never to the end, Node does not take leave by itself.
+    this.#server.closeAllConnections();
+    await closed;
     for (const timer of this.#timers) clearInterval(timer);
   }
 

@@ -26,7 +26,6 @@ function compileServer(target: string): void {
     format: 'cjs',
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     external: ['onnxruntime-node'],
     logLevel: 'error',
   });

@@ -352,6 +352,9 @@ describe('the inference server', () => {
       for (let n = 0; isReady; n += 1) ids.push(...(await ask(server, [caller, n])).ids);
     });
     await until(() => (ids.length > 200 ? 1 : undefined));
+    // Connected in advance, as proxies do, without a request: it must not keep the server from its end.
+    const unused = connect(server.port, '127.0.0.1').on('error', () => undefined);
+    await new Promise((resolve) => unused.once('connect', resolve));
     server.process.kill('SIGTERM');
     // As a load balancer does: who is not ready any more is asked no more.
     await until(async () =>
@@ -360,6 +363,7 @@ describe('the inference server', () => {
     isReady = false;
     await Promise.all(callers);
     expect(await server.ended).toBe(0);
+    unused.destroy();
     const data = s3Objects({ bucket: 'data' });
     const logged = await until(async () => {
       const records: PredictionRecord[] = [];
