@@ -117,6 +117,20 @@ async function alone<T>({ server }: Entrant, work: () => Promise<T>): Promise<T>
   }
 }
 
+/** Compilers and allocators have to have seen the load before it counts; at first they need longer. */
+const firstWarmUpSeconds = 3;
+const warmUpSeconds = 1;
+/** The forms in which a server was asked already. */
+const warm = new WeakMap<ServerProcess, Set<string>>();
+
+function takeWarmUpSeconds({ contestant, server }: Entrant): number {
+  const seen = warm.get(server) ?? new Set();
+  warm.set(server, seen);
+  const isFirst = !seen.has(contestant.name);
+  seen.add(contestant.name);
+  return isFirst ? firstWarmUpSeconds : warmUpSeconds;
+}
+
 /** @throws UnequalAnswersError */
 export async function measureCell(
   cell: Cell,
@@ -129,8 +143,7 @@ export async function measureCell(
   for (const entrant of all) {
     await alone(entrant, async () => {
       await checkAnswers(entrant, cell, model);
-      // Compilers and allocators have to have seen the load before it counts.
-      await entrant.load(1);
+      await entrant.load(takeWarmUpSeconds(entrant));
     });
   }
   const runs = new Map<string, Run[]>(all.map(({ contestant }) => [contestant.name, []]));
