@@ -1,17 +1,14 @@
-import { ArnFormat, Duration, RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Duration, Size, Stack } from 'aws-cdk-lib';
 import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction as LambdaTarget, SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import {
   Choice,
   Condition,
-  DefinitionBody,
   JsonPath,
-  LogLevel,
   Map as MapState,
-  StateMachine,
+  type StateMachine,
   Succeed,
   TaskInput,
 } from 'aws-cdk-lib/aws-stepfunctions';
@@ -27,6 +24,7 @@ import { PlanBatchEnvironment } from '../../lambdas/inference/plan-batch.contrac
 import { ScoreShardEnvironment } from '../../lambdas/inference/score-shard.contract.ts';
 import { grantEndpointUse } from '../runtime/endpoint-grants.ts';
 import { HandlerFunction } from '../runtime/handler-function.ts';
+import { LoggedStateMachine } from '../runtime/logged-state-machine.ts';
 import {
   grantListing,
   grantNotifications,
@@ -54,24 +52,12 @@ export class BatchScoring extends Construct {
     super(scope, id);
     this.props = props;
     const finishBatch = this.finishing();
-    this.stateMachine = new StateMachine(this, 'StateMachine', {
+    this.stateMachine = new LoggedStateMachine(this, 'StateMachine', {
       stateMachineName: props.stateMachineName,
-      definitionBody: DefinitionBody.fromChainable(this.definition(finishBatch)),
+      definition: this.definition(finishBatch),
       timeout: Duration.days(1),
-      tracingEnabled: true,
-      logs: {
-        destination: new LogGroup(this, 'Logs', {
-          retention: props.logRetention,
-          removalPolicy: RemovalPolicy.DESTROY,
-        }),
-        level: LogLevel.ALL,
-        includeExecutionData: true,
-      },
+      logRetention: props.logRetention,
     });
-    const explain = (ending: string, reason: string) =>
-      explainWildcard(this.stateMachine.role, ending, reason);
-    explain('.Arn>:*', 'a step is invoked in any of its versions');
-    explain('Resource::*', 'log delivery and X-Ray know no resources');
     this.startOnDrop();
     this.tellOfFailures(finishBatch);
   }

@@ -1,22 +1,20 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Duration } from 'aws-cdk-lib';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import {
   Chain,
   Choice,
   Condition,
-  DefinitionBody,
   Fail,
   type IChainable,
   JsonPath,
-  LogLevel,
   type State,
-  StateMachine,
+  type StateMachine,
   Wait,
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { LambdaInvoke } from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
-import { explainWildcard } from '../runtime/waivers.ts';
+import { LoggedStateMachine } from '../runtime/logged-state-machine.ts';
 import { CandidateGate } from './candidate-gate.ts';
 import {
   isImport,
@@ -59,25 +57,13 @@ export class TrainingPipeline extends Construct {
       snapshotId: snapshot('snapshotId'),
       manifestKey: snapshot('manifestKey'),
     });
-    this.stateMachine = new StateMachine(this, 'StateMachine', {
+    this.stateMachine = new LoggedStateMachine(this, 'StateMachine', {
       stateMachineName: props.name.stateMachineName,
-      definitionBody: DefinitionBody.fromChainable(this.definition(props.job)),
+      definition: this.definition(props.job),
       timeout: Duration.days(29),
-      tracingEnabled: true,
-      logs: {
-        destination: new LogGroup(this, 'Logs', {
-          retention: props.logRetention,
-          removalPolicy: RemovalPolicy.DESTROY,
-        }),
-        level: LogLevel.ALL,
-        includeExecutionData: true,
-      },
+      logRetention: props.logRetention,
     });
     props.job.grantRun(this.stateMachine.role);
-    const explain = (ending: string, reason: string) =>
-      explainWildcard(this.stateMachine.role, ending, reason);
-    explain('.Arn>:*', 'a step is invoked in any of its versions');
-    explain('Resource::*', 'log delivery and X-Ray know no resources');
   }
 
   private definition(job: TrainingJob): IChainable {

@@ -23,6 +23,8 @@ import { PredictionRecord } from '../../core/inference/prediction-record.ts';
 import { eventKey, ResultEvent } from '../../core/inference/stream-events.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { modelVersion } from '../builders/model-version.ts';
+import { eventually } from './laptop-cloud/harness.ts';
+import { createRegistryTable } from './registry-table.ts';
 
 const model = 'parcel-weight';
 let cloud: Cloud;
@@ -41,32 +43,16 @@ const context = {
   getRemainingTimeInMillis: () => 90_000,
 } as Context;
 
-async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 async function makeTables(): Promise<void> {
-  const dynamodb = new DynamoDBClient();
-  for (const [TableName, keys] of [
-    ['registry', ['pk', 'sk']],
-    ['results', ['pk']],
-  ] as const) {
-    await dynamodb.send(
-      new CreateTableCommand({
-        TableName,
-        BillingMode: 'PAY_PER_REQUEST',
-        AttributeDefinitions: keys.map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
-        KeySchema: keys.map((AttributeName) => ({
-          AttributeName,
-          KeyType: AttributeName === 'pk' ? 'HASH' : 'RANGE',
-        })),
-      }),
-    );
-  }
+  const { client } = await createRegistryTable(cloud, 'registry');
+  await client.send(
+    new CreateTableCommand({
+      TableName: 'results',
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: [{ AttributeName: 'pk', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
+    }),
+  );
 }
 
 /** A rule that hands results on to a queue, as a consumer has one. */

@@ -3,7 +3,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CreateDeliveryStreamCommand, FirehoseClient } from '@aws-sdk/client-firehose';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import type { APIGatewayProxyEvent, Context } from 'aws-lambda';
@@ -21,6 +20,8 @@ import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { columnsVersion, parcelPrediction } from '../builders/columns-version.ts';
 import { modelVersion } from '../builders/model-version.ts';
 import { type LinearModel, linearModel, linearPrediction } from '../builders/onnx-model.ts';
+import { eventually } from './laptop-cloud/harness.ts';
+import { createRegistryTable } from './registry-table.ts';
 
 const model = 'parcel-weight';
 const definition: ModelDefinitionInput = {
@@ -91,31 +92,10 @@ const call = (handler: Handler, method: string, path: string, body: unknown = nu
 const predict = (...instances: object[]) =>
   call(predictHandler, 'POST', `/v1/models/${model}:predict`, { instances });
 
-async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 async function makeState(): Promise<void> {
   const s3 = new S3Client();
   for (const Bucket of ['data', 'artifacts']) await s3.send(new CreateBucketCommand({ Bucket }));
-  await new DynamoDBClient().send(
-    new CreateTableCommand({
-      TableName: 'registry',
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: [
-        { AttributeName: 'pk', AttributeType: 'S' },
-        { AttributeName: 'sk', AttributeType: 'S' },
-      ],
-      KeySchema: [
-        { AttributeName: 'pk', KeyType: 'HASH' },
-        { AttributeName: 'sk', KeyType: 'RANGE' },
-      ],
-    }),
-  );
+  await createRegistryTable(cloud, 'registry');
   await new FirehoseClient().send(
     new CreateDeliveryStreamCommand({
       DeliveryStreamName: 'predictions',
