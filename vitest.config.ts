@@ -1,3 +1,4 @@
+import { DISABLE_ASSET_STAGING_CONTEXT } from 'aws-cdk-lib/cx-api';
 import { defineConfig } from 'vitest/config';
 
 const seconds = (n: number): number => n * 1000;
@@ -18,8 +19,13 @@ export default defineConfig({
     globalSetup: 'test/temporary-folder.ts',
     projects: [
       project('unit', seconds(60)),
-      // One process, so that an environment is synthesised once and not once per file.
-      project('infrastructure', seconds(180), { isolate: false, maxWorkers: 1 }),
+      // One process, so that an environment is synthesised once and not once per file. Templates are all
+      // that is looked at: 46 copies of every layer would be 7 GB.
+      project('infrastructure', seconds(180), {
+        isolate: false,
+        maxWorkers: 1,
+        env: { CDK_CONTEXT_JSON: JSON.stringify({ [DISABLE_ASSET_STAGING_CONTEXT]: true }) },
+      }),
       project('integration', seconds(180), { maxWorkers: 2 }),
       project('e2e', seconds(1_200), { fileParallelism: false, hookTimeout: seconds(600) }),
     ],

@@ -86,6 +86,7 @@ function countVitest(reportFile: string): Count {
 const vitest = (name: string, args: string[], variables: NodeJS.ProcessEnv = {}): Step => ({
   name,
   async run() {
+    // All that the tests leave in temporary folders goes with it, whatever became of them.
     const folder = mkdtempSync(join(tmpdir(), 'slipway-test-'));
     const reportFile = join(folder, 'report.json');
     try {
@@ -98,7 +99,7 @@ const vitest = (name: string, args: string[], variables: NodeJS.ProcessEnv = {})
           '--reporter=json',
           `--outputFile.json=${reportFile}`,
         ],
-        variables,
+        { ...variables, TMPDIR: folder },
       );
       const count = countVitest(reportFile);
       const unexplained = code !== 0 && count.failed === 0 ? 1 : 0;

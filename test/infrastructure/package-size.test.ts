@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
-import { App, Stack } from 'aws-cdk-lib';
 import { describe, expect, it } from 'vitest';
 import { bundleHandler } from '../../lib/runtime/bundle.ts';
-import { nativeLayer } from '../../lib/runtime/native-layer.ts';
+import { nativeModules } from '../../lib/runtime/native-layer.ts';
 
 const megabyte = 1_000_000;
 /** Of a file in an archive: its name twice, and what is said about it. */
@@ -24,11 +24,9 @@ function sizesOf(folder: string): { readonly zipped: number; readonly unpacked: 
 }
 
 function layerFolder(): string {
-  const app = new App();
-  nativeLayer(new Stack(app, 'Layers'), 'OnnxRuntime', 'onnxruntime', { os: 'linux', cpu: 'x64' });
-  const { directory } = app.synth();
-  const [asset = ''] = readdirSync(directory).filter((name) => /^asset\.[0-9a-f]+$/.test(name));
-  return join(directory, asset);
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-layer-'));
+  nativeModules('onnxruntime', { os: 'linux', cpu: 'x64' }, folder);
+  return folder;
 }
 
 describe('what an endpoint on Lambda is deployed with', () => {
