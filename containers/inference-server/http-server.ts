@@ -11,6 +11,7 @@ import {
 } from '../../core/inference/http-messages.ts';
 import { DeadlineError } from '../../core/inference/serving-errors.ts';
 import { Admission, type AdmissionLimits, type Place } from './admission.ts';
+import { type Flight, Flights } from './flights.ts';
 import { readBody, statedBytes } from './request-body.ts';
 
 /** How long a request may take: the same for every endpoint of the platform. */
@@ -26,7 +27,7 @@ const longestQuietWaitMs = 8_000;
 const longestAnswerMs = 10_000;
 const fetchMs = 500;
 
-interface Flight {
+interface RequestInFlight extends Flight {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly path: string;
@@ -85,7 +86,7 @@ export class HttpServer {
   readonly #admission: Admission;
   readonly #server: Server;
   /** In the order of their deadlines. */
-  readonly #flights = new Set<Flight>();
+  readonly #flights = new Flights<RequestInFlight>();
   readonly #timers: readonly ReturnType<typeof setInterval>[];
   #isEnding = false;
   #lastRequestAt = 0;
@@ -131,7 +132,7 @@ export class HttpServer {
     await until(() => Date.now() - this.#lastRequestAt >= quietMs, latest);
     // Closes idle connections too; the others close with their replies.
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    const answered = until(() => this.#flights.size === 0, Date.now() + longestAnswerMs);
+    const answered = until(() => this.#flights.count === 0, Date.now() + longestAnswerMs);
     await Promise.race([closed, answered.then(() => sleep(fetchMs))]);
     // Of those that never asked anything, or never to the end, Node does not take leave by itself.
     this.#server.closeAllConnections();
@@ -156,7 +157,7 @@ export class HttpServer {
       }
     }
     const deadlineAt = now + limitMs;
-    const flight: Flight = { request, response, path, requestId, deadlineAt, place };
+    const flight: RequestInFlight = { request, response, path, requestId, deadlineAt, place };
     this.#flights.add(flight);
     readBody(request, {
       whole: (body) => this.#answer(flight, body),
@@ -165,7 +166,7 @@ export class HttpServer {
     });
   }
 
-  #answer(flight: Flight, body: Uint8Array): void {
+  #answer(flight: RequestInFlight, body: Uint8Array): void {
     const { deadlineAt, path, place, request, requestId } = flight;
     if (place) this.#admission.weigh(place, body.byteLength);
     const asked: EndpointRequest = {
@@ -197,19 +198,19 @@ export class HttpServer {
       coding,
       accepted,
       place,
-    }: Pick<Flight, 'place'> & Readonly<Record<'coding' | 'accepted', string | undefined>>,
+    }: Pick<RequestInFlight, 'place'> & Readonly<Record<'coding' | 'accepted', string | undefined>>,
   ): Promise<EndpointReply> {
     const body = coding === undefined ? asked.body : await decodedBody(asked.body, coding);
     if (place) this.#admission.weigh(place, body.byteLength);
     return encodedReply(await this.#options.answer({ ...asked, body }), accepted);
   }
 
-  #drop(flight: Flight): boolean {
+  #drop(flight: RequestInFlight): boolean {
     if (flight.place) this.#admission.leave(flight.place);
     return this.#flights.delete(flight);
   }
 
-  #land(flight: Flight, reply: EndpointReply): void {
+  #land(flight: RequestInFlight, reply: EndpointReply): void {
     // Whose time was up has been told so.
     if (this.#drop(flight)) this.#write(flight.response, reply);
   }
@@ -227,7 +228,7 @@ export class HttpServer {
 
   #sweep(): void {
     const now = Date.now();
-    for (const flight of this.#flights) {
+    for (let flight = this.#flights.first; flight; flight = this.#flights.first) {
       if (flight.deadlineAt > now) return;
       this.#options.timedOut(flight.path, flight.requestId);
       this.#land(flight, errorReply(new DeadlineError('too late'), flight.requestId));

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Prediction } from './predict.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 
@@ -14,8 +14,8 @@ const requestOf = (predictionId: string): string =>
  */
 export function keptInLog(predictionId: string, sampleRate = 1): boolean {
   if (sampleRate >= 1) return true;
-  const hash = createHash('sha256').update(requestOf(predictionId)).digest();
-  return hash.readUIntBE(0, 6) / range < sampleRate;
+  const digest = hash('sha256', requestOf(predictionId), 'hex');
+  return Number.parseInt(digest.slice(0, 12), 16) / range < sampleRate;
 }
 
 /** The share of the requests that a record says is kept, where this one is; undefined where it is not. */

@@ -23,7 +23,7 @@ import {
   type ModelContext,
 } from '../runtime/model-context.ts';
 import type { Platform } from '../runtime/native-layer.ts';
-import { serverArchive } from '../runtime/server-archive.ts';
+import { serverArchive, serverNodeFlags } from '../runtime/server-archive.ts';
 import { waive } from '../runtime/waivers.ts';
 import { scaleByQueue } from './service-scaling.ts';
 import { serverPort, type TaskHostingAccess } from './task-hosting.ts';
@@ -208,7 +208,7 @@ export class ModelService extends Construct {
     });
     const server = task.addContainer('server', {
       image: ContainerImage.fromRegistry(images.node),
-      command: ['node', `${codeFolder}/server.js`],
+      command: ['node', ...serverNodeFlags, `${codeFolder}/server.js`],
       environment: this.serverEnvironment(props),
       portMappings: [{ containerPort: serverPort }],
       user: nodeUser,

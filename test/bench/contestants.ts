@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ServedModelSettingsInput } from '../../core/inference/server-settings.ts';
+import { serverNodeFlags } from '../../lib/runtime/server-archive.ts';
 import { installRival, type Rival, rivalFolder, rivalProgram } from './python-environments.ts';
 import { bentoJson, type Form, inferBinary, inferJson, invocations } from './requests.ts';
 import { root, type ServerCommand } from './server-process.ts';
@@ -26,7 +27,7 @@ export interface Contestant {
   /** What has to be installed; answers are the same however often it is called. */
   prepare(): Promise<void>;
   server(setting: Setting): Promise<Omit<ServerCommand, 'name'>>;
-  /** Answers with a constant, so its answers are not compared: it shows what HTTP alone costs. */
+  /** Computes nothing, so its answers are not compared: it shows what HTTP and JSON alone cost. */
   readonly isFloor?: true;
   /** The contestant whose server it shares, asked in another form. */
   readonly sameServerAs?: string;
@@ -60,7 +61,7 @@ const slipwayServer =
   (own: ModelSettings, script = 'containers/inference-server/main.ts') =>
   async (setting: Setting): Promise<Omit<ServerCommand, 'name'>> => ({
     command: process.execPath,
-    args: [join(root, script)],
+    args: [...serverNodeFlags, join(root, script)],
     env: slipwayEnvironment(setting, own),
     cwd: setting.folder,
     readyUrl: `${address(setting.port)}/v2/models/${setting.model}/ready`,

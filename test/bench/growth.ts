@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { ServedModelSettingsInput } from '../../core/inference/server-settings.ts';
+import { serverNodeFlags } from '../../lib/runtime/server-archive.ts';
 import { type BenchModel, writeModels } from './bench-models.ts';
 import { serverFolder } from './contestants.ts';
 import { freePort } from './free-port.ts';
@@ -46,7 +47,7 @@ async function startWith(
   const server = await startServer({
     name,
     command: process.execPath,
-    args: [join(root, 'containers', 'inference-server', 'main.ts')],
+    args: [...serverNodeFlags, join(root, 'containers', 'inference-server', 'main.ts')],
     env: {
       ...registry.env,
       AWS_ENDPOINT_URL_FIREHOSE: sink.url,

@@ -110,7 +110,7 @@ async function measureModel(
 ) {
   const { rounds, seconds } = pace(options.quick);
   const raw: number[] = [];
-  for (let round = 0; round < rounds; round += 1) raw.push(await rawRowsPerSecond(model, seconds));
+  const alone = async () => void raw.push(await rawRowsPerSecond(model, seconds));
   say(`  ${model.name}: starts the servers …`);
   const entrants = await startAll(chosen, model, setup);
   try {
@@ -118,7 +118,8 @@ async function measureModel(
     for (const cell of cellsOf(model.name, options.quick)) {
       say(`  ${cellTitle(cell)} …`);
       const here = entrants.filter(({ contestant }) => takesPart(contestant, cell));
-      cells.push(await measureCell(cell, model, here, { rounds, seconds }, setup.folder));
+      const beside = cell.connections === 64 && cell.rows === 1 ? alone : undefined;
+      cells.push(await measureCell(cell, model, here, { rounds, seconds }, setup.folder, beside));
     }
     const memory = new Map(
       entrants.map(({ contestant, server }) => [contestant.name, memoryMbOf(server.pid)]),

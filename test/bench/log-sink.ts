@@ -10,8 +10,13 @@ export interface LogSink {
 }
 
 /** A base64 text of JSON lines, as PutRecordBatch carries it: a line break ends a record. */
-const linesIn = (data: string): number =>
-  Buffer.from(data, 'base64').reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
+function linesIn(data: string): number {
+  const bytes = Buffer.from(data, 'base64');
+  let count = 0;
+  // It shares its core with what asks the servers: the less it does, the less it disturbs.
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) count += 1;
+  return count;
+}
 
 export async function startLogSink(): Promise<LogSink> {
   let lines = 0;

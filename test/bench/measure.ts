@@ -138,6 +138,8 @@ export async function measureCell(
   entrants: readonly Entrant[],
   { rounds, seconds }: Pace,
   folder: string,
+  /** What else is measured in each round. */
+  beside?: () => Promise<void>,
 ): Promise<CellResult> {
   const all = entrants.map((entrant) => loaded(entrant, cell, model, folder));
   for (const entrant of all) {
@@ -154,6 +156,7 @@ export async function measureCell(
       const run = await alone(entrant, () => oneRun(entrant, seconds));
       runs.get(entrant.contestant.name)?.push(run);
     }
+    await beside?.();
   }
   return { cell, runs };
 }

@@ -124,7 +124,7 @@ describe('the service of a model', () => {
       User: '1000:1000',
       StopTimeout: 30,
       MountPoints: [{ ReadOnly: true }],
-      Command: ['node', '/code/server.js'],
+      Command: ['node', '--max-semi-space-size=16', '/code/server.js'],
     });
     expect(task).toMatchObject({ Cpu: '2048', Memory: '4096' });
   });
