@@ -4,7 +4,7 @@ import { columnsVersion } from '../builders/columns-version.ts';
 import { modelVersion } from '../builders/model-version.ts';
 import { askJson, endpointOf, jsonRequest, servedModel } from '../builders/served-model.ts';
 import type { FuzzedModel } from './mutations.ts';
-import type { Send } from './run-fuzz.ts';
+import { plain, type Send } from './run-fuzz.ts';
 
 /** Two models with real graphs behind a door: one of numbers alone, one of raw columns of every type. */
 export async function servedDoor(): Promise<{ models: FuzzedModel[]; send: Send }> {
@@ -36,7 +36,11 @@ export async function servedDoor(): Promise<{ models: FuzzedModel[]; send: Send 
         return errorReply(error, 'fuzz');
       }
     })();
-    return { status, contentType: said['Content-Type'], body: Buffer.from(body) };
+    return {
+      status,
+      contentType: said['Content-Type'],
+      body: plain(Buffer.from(body), said['Content-Encoding']),
+    };
   };
   return { models, send };
 }
