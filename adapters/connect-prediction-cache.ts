@@ -1,8 +1,8 @@
 import type * as z from 'zod';
-import type { CacheVerdict } from '../core/inference/cache-economy.ts';
-import type { SharedCache } from '../core/inference/careful-cache.ts';
-import { PredictionCache } from '../core/inference/prediction-cache.ts';
-import type { PredictionCacheSettings } from '../core/inference/prediction-cache-settings.ts';
+import type { CacheVerdict } from '../core/inference/cache/cache-economy.ts';
+import type { SharedCache } from '../core/inference/cache/careful-cache.ts';
+import { PredictionCache } from '../core/inference/cache/prediction-cache.ts';
+import type { PredictionCacheSettings } from '../core/inference/cache/prediction-cache-settings.ts';
 import type { AwsIdentity } from './aws-identity.ts';
 import { lruPredictionCache } from './lru-prediction-cache.ts';
 import { errorFields, log } from './structured-log.ts';

@@ -2,7 +2,7 @@ import type { DuckDBDataChunk } from '@duckdb/node-api';
 import { computeFeatures } from '../core/features/compute-features.ts';
 import { type FeatureSpec, inputColumns } from '../core/features/feature-spec.ts';
 import type { ColumnValues, RawColumns, RawValue } from '../core/features/raw-values.ts';
-import type { ModelInput } from '../core/inference/loaded-version.ts';
+import type { ModelInput } from '../core/inference/versions/loaded-version.ts';
 import { type DuckdbDatabase, sqlText } from './duckdb-database.ts';
 import { type Columns, valueColumn } from './duckdb-typed-tables.ts';
 import { doubles, unsigned } from './duckdb-vectors.ts';

@@ -1,6 +1,6 @@
 import type { FeatureSpec, InputColumn } from '../core/features/feature-spec.ts';
 import type { RawValue } from '../core/features/raw-values.ts';
-import type { ModelInput } from '../core/inference/loaded-version.ts';
+import type { ModelInput } from '../core/inference/versions/loaded-version.ts';
 import { type Chunk, type DuckdbDatabase, sqlName, sqlText } from './duckdb-database.ts';
 
 /** A feature table has values that it must not have. */

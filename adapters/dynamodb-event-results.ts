@@ -6,7 +6,7 @@ import {
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
-import type { Claim, KeptResult, ResultStore } from '../core/inference/publish-once.ts';
+import type { Claim, KeptResult, ResultStore } from '../core/inference/streams/publish-once.ts';
 import { parseDocument } from '../core/parse-document.ts';
 import { conditionMet } from './dynamodb-table.ts';
 

@@ -1,5 +1,5 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import { ParityCheck } from '../core/inference/parity-check.ts';
+import { ParityCheck } from '../core/inference/parity/parity-check.ts';
 import { conditionMet, dynamodbTable, type TableOptions } from './dynamodb-table.ts';
 
 const parityPk = (model: string) => `PARITY#${model}`;

@@ -1,5 +1,5 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import type { Destination } from '../core/inference/publish-once.ts';
+import type { Destination } from '../core/inference/streams/publish-once.ts';
 import { sendResults } from './send-results.ts';
 
 /** Of one PutEvents. */

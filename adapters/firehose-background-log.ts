@@ -3,7 +3,7 @@ import {
   PutRecordBatchCommand,
   type PutRecordBatchCommandOutput,
 } from '@aws-sdk/client-firehose';
-import { maximumRecordBytes } from '../core/inference/pack-log-lines.ts';
+import { maximumRecordBytes } from '../core/inference/log/pack-log-lines.ts';
 
 /** A call takes 500 records and 4 MiB; smaller ones hold up what else the process does for less long. */
 const mostRecords = 500;

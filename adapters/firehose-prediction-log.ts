@@ -1,5 +1,5 @@
-import { packLogLines } from '../core/inference/pack-log-lines.ts';
-import type { PredictionRecord } from '../core/inference/prediction-record.ts';
+import { packLogLines } from '../core/inference/log/pack-log-lines.ts';
+import type { PredictionRecord } from '../core/inference/log/prediction-record.ts';
 import type { AwsIdentity } from './aws-identity.ts';
 import { awsService } from './aws-requests.ts';
 

@@ -1,5 +1,5 @@
 import { type KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis';
-import type { Destination } from '../core/inference/publish-once.ts';
+import type { Destination } from '../core/inference/streams/publish-once.ts';
 import { kinesisClient } from './kinesis-client.ts';
 import { sendResults } from './send-results.ts';
 

@@ -1,9 +1,9 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { formerlyLive } from '../core/delivery/ledger.ts';
-import { type Failure, LiveVersions } from '../core/inference/live-versions.ts';
-import { loadVersion } from '../core/inference/load-version.ts';
-import type { ModelSession, SessionRequest } from '../core/inference/loaded-version.ts';
+import { type Failure, LiveVersions } from '../core/inference/versions/live-versions.ts';
+import { loadVersion } from '../core/inference/versions/load-version.ts';
+import type { ModelSession, SessionRequest } from '../core/inference/versions/loaded-version.ts';
 import { dynamodbLedger } from './dynamodb-ledger.ts';
 import { dynamodbRegistry } from './dynamodb-registry.ts';
 import { createModelSession } from './model-session.ts';

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { MemoryCache } from '../core/inference/prediction-cache.ts';
+import type { MemoryCache } from '../core/inference/cache/prediction-cache.ts';
 
 export interface LruOptions {
   readonly maximumEntries: number;

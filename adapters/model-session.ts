@@ -1,4 +1,4 @@
-import type { ModelSession, SessionRequest } from '../core/inference/loaded-version.ts';
+import type { ModelSession, SessionRequest } from '../core/inference/versions/loaded-version.ts';
 
 /**
  * What computes a version's answers.

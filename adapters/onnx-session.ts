@@ -1,8 +1,12 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { InputColumn } from '../core/features/feature-spec.ts';
 import { type RawValue, timestampMicros } from '../core/features/raw-values.ts';
-import { alikeRowsTogether } from '../core/inference/alike-rows.ts';
-import type { ModelInput, ModelSession, SessionRequest } from '../core/inference/loaded-version.ts';
+import { alikeRowsTogether } from '../core/inference/batching/alike-rows.ts';
+import type {
+  ModelInput,
+  ModelSession,
+  SessionRequest,
+} from '../core/inference/versions/loaded-version.ts';
 
 /** A graph that does not have the form every model of the platform has. */
 export class UnfitGraphError extends Error {

@@ -4,7 +4,7 @@ import type {
   ModelOutput,
   ModelSession,
   SessionRequest,
-} from '../core/inference/loaded-version.ts';
+} from '../core/inference/versions/loaded-version.ts';
 import { createModelSession } from './model-session.ts';
 import { errorFields } from './structured-log.ts';
 import { typicalRunMs } from './typical-run.ts';

@@ -7,15 +7,15 @@ import {
   ContainerBusyError,
   ContainerFaultError,
   ContainerTimeoutError,
-} from '../core/inference/container-errors.ts';
-import { containerBody, containerOutput } from '../core/inference/container-protocol.ts';
+} from '../core/inference/containers/container-errors.ts';
+import { containerBody, containerOutput } from '../core/inference/containers/container-protocol.ts';
+import { DeadlineError } from '../core/inference/serving-errors.ts';
 import type {
   ModelOutput,
   ModelSession,
   RunLimits,
   SessionRequest,
-} from '../core/inference/loaded-version.ts';
-import { DeadlineError } from '../core/inference/serving-errors.ts';
+} from '../core/inference/versions/loaded-version.ts';
 
 type ContainerRequest = Extract<SessionRequest, { readonly runtime: 'container' }>;
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KeptResult } from '../core/inference/publish-once.ts';
+import type { KeptResult } from '../core/inference/streams/publish-once.ts';
 
 export interface CallLimits {
   readonly results: number;

@@ -1,6 +1,6 @@
 import type { FeatureSpec } from '../core/features/feature-spec.ts';
-import type { ModelInput, ModelSession } from '../core/inference/loaded-version.ts';
 import { modelInput } from '../core/inference/model-input.ts';
+import type { ModelInput, ModelSession } from '../core/inference/versions/loaded-version.ts';
 
 /** Rows of a run while many ask. */
 const typicalRows = 64;

@@ -1,5 +1,5 @@
 import type { Cluster } from 'iovalkey';
-import type { SharedCache } from '../core/inference/careful-cache.ts';
+import type { SharedCache } from '../core/inference/cache/careful-cache.ts';
 
 export interface ValkeyOptions {
   readonly host: string;

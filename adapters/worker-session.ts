@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
+import { OverloadedError } from '../core/inference/serving-errors.ts';
 import type {
   ModelInput,
   ModelOutput,
   ModelSession,
   SessionRequest,
-} from '../core/inference/loaded-version.ts';
-import { OverloadedError } from '../core/inference/serving-errors.ts';
+} from '../core/inference/versions/loaded-version.ts';
 import { type FromWorker, onnxWorkerRole, type ToWorker } from './onnx-worker.ts';
 
 /** A call that loses its thread is done again once: what kills every thread it comes to is not done at all. */

@@ -1,7 +1,7 @@
 // Sends events to a model's stream and gathers their results.
 import { openKinesisReader } from '../adapters/kinesis-reader.ts';
 import { kinesisResults } from '../adapters/kinesis-results.ts';
-import { ResultEvent } from '../core/inference/stream-events.ts';
+import { ResultEvent } from '../core/inference/streams/stream-events.ts';
 import { CommandError } from './command-error.ts';
 import type { EventRow } from './event-rows.ts';
 import type { Terminal } from './terminal.ts';

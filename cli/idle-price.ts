@@ -1,6 +1,6 @@
 // What an environment costs while nobody uses it, from its templates.
 
-import { CacheMetrics } from '../core/inference/cache-usage.ts';
+import { CacheMetrics } from '../core/inference/cache/cache-usage.ts';
 import { usdPerContainerGbSecond } from '../core/inference/measurement.ts';
 import { capacityItems } from './capacity-price.ts';
 import type { PricedItem, PricedTemplate, TemplateResource } from './list-prices.ts';

@@ -1,6 +1,6 @@
 import type { FeatureSpec, FittedFeature } from '../core/features/feature-spec.ts';
 import { allowedValue, type ExampleValue as Value } from '../core/inference/example-instance.ts';
-import type { ParitySample } from '../core/inference/parity-sample.ts';
+import type { ParitySample } from '../core/inference/parity/parity-sample.ts';
 import type { Signature, SignatureColumn } from '../core/inference/signature.ts';
 
 /** The raw value behind a feature's; undefined where the transform keeps too little of it. */

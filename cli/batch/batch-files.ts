@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { hashFile, type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
-import { batchDropPrefix, batchUploadKey } from '../../core/inference/batch-documents.ts';
+import { batchDropPrefix, batchUploadKey } from '../../core/inference/files/batch-documents.ts';
 import { usageError } from '../command-error.ts';
 import { checkFiles, formats, uploadFiles } from '../drop-files.ts';
 import type { Terminal } from '../terminal.ts';

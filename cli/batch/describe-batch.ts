@@ -1,4 +1,4 @@
-import type { BatchManifest, BatchPlan } from '../../core/inference/batch-documents.ts';
+import type { BatchManifest, BatchPlan } from '../../core/inference/files/batch-documents.ts';
 import { styled } from '../terminal.ts';
 
 /** What became of a file. */

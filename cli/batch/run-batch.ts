@@ -8,7 +8,7 @@ import {
 import * as z from 'zod';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { hashOf } from '../../core/canonical-json.ts';
-import { BatchManifest, BatchPlan, batchKeys } from '../../core/inference/batch-documents.ts';
+import { BatchManifest, BatchPlan, batchKeys } from '../../core/inference/files/batch-documents.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { CommandError } from '../command-error.ts';
 import { readExecution } from '../execution-history.ts';

@@ -6,7 +6,7 @@ import {
   BatchPlan,
   batchInputName,
   batchResultsPrefix,
-} from '../../core/inference/batch-documents.ts';
+} from '../../core/inference/files/batch-documents.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { batchKeysOf } from '../batch/batch-files.ts';
 import { counted, describeEnded, type EndedBatch } from '../batch/describe-batch.ts';

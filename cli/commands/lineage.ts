@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { predictionOrigin } from '../../core/inference/prediction-id.ts';
+import { predictionOrigin } from '../../core/inference/log/prediction-id.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, exitCodes, usageError } from '../command-error.ts';

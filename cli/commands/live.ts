@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { routedBy, until } from '../../core/delivery/ledger.ts';
-import type { ParityCheck } from '../../core/inference/parity-check.ts';
+import type { ParityCheck } from '../../core/inference/parity/parity-check.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { usageError } from '../command-error.ts';
 import type { Deployment } from '../deployment.ts';

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type OpenApiModel, openApiDocument } from '../../core/inference/openapi.ts';
+import { type OpenApiModel, openApiDocument } from '../../core/inference/openapi/openapi.ts';
 import { platformVersion } from '../../core/version.ts';
 import { baseUrlOf } from '../api-client.ts';
 import { type Common, deployedCommand, run } from '../command.ts';

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { LeftOut } from '../../core/inference/match-rows.ts';
-import { ModelKind } from '../../core/inference/parity-tolerance.ts';
+import type { LeftOut } from '../../core/inference/parity/match-rows.ts';
+import { ModelKind } from '../../core/inference/parity/parity-tolerance.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { exitCodes } from '../command-error.ts';
 import { versionNumber } from '../operator.ts';

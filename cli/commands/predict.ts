@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
-import { ParitySample } from '../../core/inference/parity-sample.ts';
+import { ParitySample } from '../../core/inference/parity/parity-sample.ts';
 import { Signature } from '../../core/inference/signature.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { type ApiReply, openApi } from '../api-client.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { ResultEvent } from '../../core/inference/stream-events.ts';
+import type { ResultEvent } from '../../core/inference/streams/stream-events.ts';
 import { type Common, deployedCommand, run } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes, usageError } from '../command-error.ts';
 import type { DeployedModel } from '../deployment.ts';

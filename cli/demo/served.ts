@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
-import { LabelRecord, PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { LabelRecord, PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { auc } from '../../core/training/metrics.ts';
 

@@ -3,12 +3,18 @@ import * as z from 'zod';
 import { knownDocument } from '../../adapters/s3-known-document.ts';
 import { hashFile } from '../../adapters/s3-objects.ts';
 import type { RawColumns } from '../../core/features/raw-values.ts';
-import { type Comparison, comparePredictions } from '../../core/inference/compare-predictions.ts';
-import { type Explanation, explainDifferences } from '../../core/inference/explain-differences.ts';
-import type { ParityCheck } from '../../core/inference/parity-check.ts';
-import { ModelKind, modelKind } from '../../core/inference/parity-tolerance.ts';
+import {
+  type Comparison,
+  comparePredictions,
+} from '../../core/inference/parity/compare-predictions.ts';
+import {
+  type Explanation,
+  explainDifferences,
+} from '../../core/inference/parity/explain-differences.ts';
+import type { ParityCheck } from '../../core/inference/parity/parity-check.ts';
+import { ModelKind, modelKind } from '../../core/inference/parity/parity-tolerance.ts';
+import { systematicDifference } from '../../core/inference/parity/systematic-difference.ts';
 import { Signature } from '../../core/inference/signature.ts';
-import { systematicDifference } from '../../core/inference/systematic-difference.ts';
 import { type MetricName, metricsOfTask } from '../../core/model/evaluation-section.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';

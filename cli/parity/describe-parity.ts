@@ -1,6 +1,6 @@
-import type { LeftOut } from '../../core/inference/match-rows.ts';
-import type { ParityCheck } from '../../core/inference/parity-check.ts';
-import { toleranceText } from '../../core/inference/parity-tolerance.ts';
+import type { LeftOut } from '../../core/inference/parity/match-rows.ts';
+import type { ParityCheck } from '../../core/inference/parity/parity-check.ts';
+import { toleranceText } from '../../core/inference/parity/parity-tolerance.ts';
 import { columns, styled } from '../terminal.ts';
 import type { FoundParity } from './compare-with-notebook.ts';
 

@@ -6,7 +6,11 @@ import {
   readLocalTable,
 } from '../../adapters/duckdb-local-table.ts';
 import type { RawColumns, RawValue } from '../../core/features/raw-values.ts';
-import { type MatchedRow, type MatchedRows, matchRows } from '../../core/inference/match-rows.ts';
+import {
+  type MatchedRow,
+  type MatchedRows,
+  matchRows,
+} from '../../core/inference/parity/match-rows.ts';
 import type { Signature } from '../../core/inference/signature.ts';
 import type { Column } from '../../core/model/column.ts';
 import { usageError } from '../command-error.ts';

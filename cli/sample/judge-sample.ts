@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { withDuckdb } from '../../adapters/duckdb-database.ts';
 import { inputBatches, meanLabel } from '../../adapters/duckdb-feature-table.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
-import { ParitySample, parityInput } from '../../core/inference/parity-sample.ts';
+import { ParitySample, parityInput } from '../../core/inference/parity/parity-sample.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { type MetricName, metricsOfTask } from '../../core/model/evaluation-section.ts';
 import { parseDocument } from '../../core/parse-document.ts';

@@ -1,5 +1,5 @@
 import { measure } from '../../adapters/embedded-metrics.ts';
-import type { cacheMeasurements } from '../../core/inference/cache-usage.ts';
+import type { cacheMeasurements } from '../../core/inference/cache/cache-usage.ts';
 import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 
 /** CloudWatch takes so many values of a metric from one line. */

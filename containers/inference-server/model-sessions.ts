@@ -4,8 +4,8 @@ import {
   type BatchedSession,
   type BatchingOptions,
   batchedSession,
-} from '../../core/inference/batched-session.ts';
-import type { ModelSession, SessionRequest } from '../../core/inference/loaded-version.ts';
+} from '../../core/inference/batching/batched-session.ts';
+import type { ModelSession, SessionRequest } from '../../core/inference/versions/loaded-version.ts';
 
 /** A run that takes longer holds up requests that could be read meanwhile; a shorter one is not worth the way. */
 const inlineMs = 1;

@@ -5,9 +5,9 @@ import { firehoseBackgroundLog } from '../../adapters/firehose-background-log.ts
 import { liveModelVersions } from '../../adapters/live-model-versions.ts';
 import { errorFields } from '../../adapters/structured-log.ts';
 import type { WorkerPool } from '../../adapters/worker-session.ts';
-import { cacheMeasurements } from '../../core/inference/cache-usage.ts';
+import { cacheMeasurements } from '../../core/inference/cache/cache-usage.ts';
 import type { RefusedRequest, ServedModel } from '../../core/inference/endpoint.ts';
-import { loggedLines } from '../../core/inference/log-sampling.ts';
+import { loggedLines } from '../../core/inference/log/log-sampling.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
 import type { ServedModelSettings } from '../../core/inference/server-settings.ts';
 import { ModelMetrics } from './model-metrics.ts';

@@ -1,5 +1,6 @@
 // One request path for every door: Lambda, the server, and whoever tests them.
 import { platformVersion } from '../version.ts';
+import type { PredictionCache } from './cache/prediction-cache.ts';
 import { failureReply } from './failure-reply.ts';
 import { HttpError } from './http-error.ts';
 import {
@@ -9,11 +10,8 @@ import {
   jsonReply,
 } from './http-messages.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
-import { type LiveVersions, NotLiveError, RetiredError } from './live-versions.ts';
-import type { LoadedVersion } from './loaded-version.ts';
+import { PredictionPurpose, purposeHeader } from './log/prediction-record.ts';
 import { type Prediction, predictRows } from './predict.ts';
-import type { PredictionCache } from './prediction-cache.ts';
-import { PredictionPurpose, purposeHeader } from './prediction-record.ts';
 import type { Asked } from './protocols/asked.ts';
 import { askMlflow } from './protocols/mlflow.ts';
 import { askV1 } from './protocols/v1.ts';
@@ -21,6 +19,8 @@ import { askV2 } from './protocols/v2.ts';
 import { modelMetadata } from './protocols/v2-metadata.ts';
 import { isScoring, type Route, routeOf } from './routes.ts';
 import { aliveV1, serverMetadata } from './server-metadata.ts';
+import { type LiveVersions, NotLiveError, RetiredError } from './versions/live-versions.ts';
+import type { LoadedVersion } from './versions/loaded-version.ts';
 
 export type { EndpointReply, EndpointRequest } from './http-messages.ts';
 

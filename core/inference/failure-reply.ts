@@ -2,11 +2,11 @@ import {
   ContainerBusyError,
   ContainerFaultError,
   ContainerTimeoutError,
-} from './container-errors.ts';
+} from './containers/container-errors.ts';
 import { HttpError } from './http-error.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
-import { NotLiveError, NoVersionLoadedError, RetiredError } from './live-versions.ts';
 import { DeadlineError, OverloadedError } from './serving-errors.ts';
+import { NotLiveError, NoVersionLoadedError, RetiredError } from './versions/live-versions.ts';
 
 /** What a caller is told instead of an answer. */
 export interface FailureReply {

@@ -1,7 +1,7 @@
 import { computeFeatures } from '../features/compute-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
 import type { RawColumns, RawValue } from '../features/raw-values.ts';
-import type { ModelInput } from './loaded-version.ts';
+import type { ModelInput } from './versions/loaded-version.ts';
 
 interface RawRows {
   readonly rows: number;

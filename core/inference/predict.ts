@@ -1,20 +1,25 @@
 import { computeFeatures } from '../features/compute-features.ts';
 import type { FeatureSpec } from '../features/feature-spec.ts';
-import type { CacheOutcome } from './cached-rows.ts';
-import type { SharedOutcome } from './careful-cache.ts';
+import type { CacheOutcome } from './cache/cached-rows.ts';
+import type { SharedOutcome } from './cache/careful-cache.ts';
+import type { PredictionCache } from './cache/prediction-cache.ts';
+import { predictionKeys } from './cache/prediction-keys.ts';
 import type { Instances } from './instances.ts';
 import { InvalidRequestError } from './invalid-request-error.ts';
-import type { LoadedVersion, ModelInput, ModelOutput, RunLimits } from './loaded-version.ts';
-import { inputRows, modelInput } from './model-input.ts';
-import type { PredictionCache } from './prediction-cache.ts';
-import { predictionIds, sortableId } from './prediction-id.ts';
-import { predictionKeys } from './prediction-keys.ts';
+import { predictionIds, sortableId } from './log/prediction-id.ts';
 import type {
   PredictionPurpose,
   PredictionRecord,
   PredictionVariant,
-} from './prediction-record.ts';
-import { type AnsweredInstances, recordLines, recordsOf } from './prediction-records.ts';
+} from './log/prediction-record.ts';
+import { type AnsweredInstances, recordLines, recordsOf } from './log/prediction-records.ts';
+import { inputRows, modelInput } from './model-input.ts';
+import type {
+  LoadedVersion,
+  ModelInput,
+  ModelOutput,
+  RunLimits,
+} from './versions/loaded-version.ts';
 
 /** A version gave something that is no prediction: a fault of the model, not of its caller. */
 export class PredictionFaultError extends Error {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Batching, PredictionLog } from '../model/serving-section.ts';
-import { PredictionCacheSettings } from './prediction-cache-settings.ts';
+import { PredictionCacheSettings } from './cache/prediction-cache-settings.ts';
 
 /** A model as a server of its own was deployed with it. */
 export const ServedModelSettings = z.strictObject({

@@ -1,4 +1,4 @@
-import { PredictionRecord } from '../inference/prediction-record.ts';
+import { PredictionRecord } from '../inference/log/prediction-record.ts';
 import type { WindowCounts } from './judge-drift.ts';
 import type { TimeWindow } from './log-window.ts';
 import { type CellCounter, cellCounter, featureValue, type ReferenceProfile } from './profile.ts';

@@ -1,8 +1,8 @@
 import type { CellRule } from '../datasets/cell-rules.ts';
 import { cellRules } from '../datasets/cell-rules.ts';
 import type { RawColumns, RawValue } from '../features/raw-values.ts';
-import { predictionOrigin } from '../inference/prediction-id.ts';
-import type { LabelRecord } from '../inference/prediction-record.ts';
+import { predictionOrigin } from '../inference/log/prediction-id.ts';
+import type { LabelRecord } from '../inference/log/prediction-record.ts';
 import type { Column } from '../model/column.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { canonicalJson } from '../canonical-json.ts';
-import { LabelRecord, PredictionRecord } from '../inference/prediction-record.ts';
+import { LabelRecord, PredictionRecord } from '../inference/log/prediction-record.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 import { parsedRecord } from './count-window.ts';
 import type { LogHour, TimeWindow } from './log-window.ts';

@@ -1,13 +1,13 @@
 import { shownValue, valueCheck } from '../inference/check-value.ts';
 import { InvalidRequestError } from '../inference/invalid-request-error.ts';
+import { predictionOrigin } from '../inference/log/prediction-id.ts';
+import type { LabelRecord } from '../inference/log/prediction-record.ts';
 import {
   isObject,
   type JsonObject,
   parseJsonBody,
   writtenKeys,
 } from '../inference/parse-json-body.ts';
-import { predictionOrigin } from '../inference/prediction-id.ts';
-import type { LabelRecord } from '../inference/prediction-record.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 import { labelColumn } from './label-column.ts';
 

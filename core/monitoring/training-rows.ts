@@ -1,6 +1,6 @@
 import { landingPrefix } from '../datasets/landing.ts';
 import { valueCheck } from '../inference/check-value.ts';
-import type { LabelRecord, PredictionRecord } from '../inference/prediction-record.ts';
+import type { LabelRecord, PredictionRecord } from '../inference/log/prediction-record.ts';
 import type { ModelDefinition } from '../model/define-model.ts';
 import { readColumns } from '../model/features-section.ts';
 import { labelColumn } from './label-column.ts';

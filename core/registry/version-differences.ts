@@ -1,5 +1,5 @@
 import type { FeatureSpec } from '../features/feature-spec.ts';
-import type { ParityCheck } from '../inference/parity-check.ts';
+import type { ParityCheck } from '../inference/parity/parity-check.ts';
 import { toldHyperparameters } from '../training/training-plan.ts';
 import type { Verdict } from '../training/verdict.ts';
 import type { UnsealedAnswer } from './declared-lineage.ts';

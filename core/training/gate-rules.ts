@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { MeasurementResult } from '../inference/measurement.ts';
-import { type ParitySample, parityTolerance } from '../inference/parity-sample.ts';
+import { type ParitySample, parityTolerance } from '../inference/parity/parity-sample.ts';
 import type { Signature } from '../inference/signature.ts';
 import { type EvaluationSection, higherIsBetter } from '../model/evaluation-section.ts';
 import type { Task } from '../model/task.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { CallerKeys } from '../../core/inference/caller-key.ts';
+import { CallerKeys } from '../../core/inference/callers/caller-key.ts';
 
 /** API Gateway's REQUEST authorizer for JWTs of any OpenID provider. */
 export const AuthorizeCallerEnvironment = z.object({

@@ -5,8 +5,8 @@ import {
   type AuthorizerPolicy,
   accessPolicy,
   scopesOf,
-} from '../../core/inference/access-policy.ts';
-import { keyOfCaller } from '../../core/inference/caller-key.ts';
+} from '../../core/inference/callers/access-policy.ts';
+import { keyOfCaller } from '../../core/inference/callers/caller-key.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { AuthorizeCallerEnvironment } from './authorize-caller.contract.ts';
 

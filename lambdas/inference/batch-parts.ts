@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
-import type { BatchPlan } from '../../core/inference/batch-documents.ts';
+import type { BatchPlan } from '../../core/inference/files/batch-documents.ts';
 import {
   CorruptVersionError,
   loadVersion,
   type VersionSource,
-} from '../../core/inference/load-version.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+} from '../../core/inference/versions/load-version.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 
 /** An object of a batch is no longer what the batch was planned with. */
 export class BatchChangedError extends Error {

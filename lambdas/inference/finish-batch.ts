@@ -7,7 +7,7 @@ import {
   batchKeys,
   latestManifestKey,
   ShardReceipt,
-} from '../../core/inference/batch-documents.ts';
+} from '../../core/inference/files/batch-documents.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import type { FinishBatchEvent, FinishBatchResult } from './finish-batch.contract.ts';
 

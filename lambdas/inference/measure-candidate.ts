@@ -4,15 +4,8 @@ import { mostHoldoutInstances } from '../../core/features/holdout-instances.ts';
 import {
   ContainerFaultError,
   ContainerTimeoutError,
-} from '../../core/inference/container-errors.ts';
+} from '../../core/inference/containers/container-errors.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
-import {
-  type Artifact,
-  assembleVersion,
-  CorruptVersionError,
-  type VersionParts,
-} from '../../core/inference/load-version.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
 import {
   costPer1000Predictions,
   type Measurement,
@@ -20,6 +13,13 @@ import {
 } from '../../core/inference/measurement.ts';
 import { PredictionFaultError } from '../../core/inference/predict.ts';
 import { predict } from '../../core/inference/protocols/v1.ts';
+import {
+  type Artifact,
+  assembleVersion,
+  CorruptVersionError,
+  type VersionParts,
+} from '../../core/inference/versions/load-version.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { quantile } from '../../core/training/compare-versions.ts';
 import { prefixIn } from '../training/unusable-candidate.ts';

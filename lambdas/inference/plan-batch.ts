@@ -14,9 +14,9 @@ import {
   batchPrefix,
   cutShards,
   mostBatchRows,
-} from '../../core/inference/batch-documents.ts';
-import { readVerified } from '../../core/inference/load-version.ts';
+} from '../../core/inference/files/batch-documents.ts';
 import { Signature } from '../../core/inference/signature.ts';
+import { readVerified } from '../../core/inference/versions/load-version.ts';
 import { InvalidDocumentError, parseDocument } from '../../core/parse-document.ts';
 import { ModelVersionNotFoundError } from '../../core/registry/errors.ts';
 import type { ModelVersion } from '../../core/registry/records.ts';

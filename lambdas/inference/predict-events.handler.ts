@@ -11,7 +11,7 @@ import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { errorFields, log } from '../../adapters/structured-log.ts';
 import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
-import { resultTypes } from '../../core/inference/stream-events.ts';
+import { resultTypes } from '../../core/inference/streams/stream-events.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';
 import {

@@ -1,20 +1,20 @@
 import type { LogOutcome } from '../../adapters/firehose-prediction-log.ts';
+import type { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import {
   type AnsweredEvent,
   answerEvents,
   type Refusal,
   type StreamRecord,
-} from '../../core/inference/answer-events.ts';
-import type { LiveVersions } from '../../core/inference/live-versions.ts';
-import type { PredictionRecord } from '../../core/inference/prediction-record.ts';
+} from '../../core/inference/streams/answer-events.ts';
 import {
   claimMs,
   type Destination,
   type Outcome,
   publishOnce,
   type ResultStore,
-} from '../../core/inference/publish-once.ts';
-import type { ResultOrigin } from '../../core/inference/stream-events.ts';
+} from '../../core/inference/streams/publish-once.ts';
+import type { ResultOrigin } from '../../core/inference/streams/stream-events.ts';
+import type { LiveVersions } from '../../core/inference/versions/live-versions.ts';
 
 export interface EventStream {
   readonly versions: Pick<LiveVersions, 'use'>;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
+import { PredictionCacheSettings } from '../../core/inference/cache/prediction-cache-settings.ts';
 
 /** POST /v1/models/<model>:predict and GET /v1/models/<model>, as API Gateway's proxy integration. */
 export const PredictEnvironment = z.object({

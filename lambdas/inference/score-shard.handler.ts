@@ -1,7 +1,7 @@
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
-import { BatchPlan, batchKeys } from '../../core/inference/batch-documents.ts';
+import { BatchPlan, batchKeys } from '../../core/inference/files/batch-documents.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { stepHandler } from '../runtime/step-handler.ts';

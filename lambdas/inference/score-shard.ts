@@ -12,10 +12,10 @@ import {
   batchKeys,
   type Content,
   ShardReceipt,
-} from '../../core/inference/batch-documents.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+} from '../../core/inference/files/batch-documents.ts';
+import { sortableId } from '../../core/inference/log/prediction-id.ts';
 import { checkPredictions } from '../../core/inference/predict.ts';
-import { sortableId } from '../../core/inference/prediction-id.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 import { parseDocument } from '../../core/parse-document.ts';
 
 type Store = Pick<S3Objects, 'find' | 'getJson' | 'hash' | 'putJson' | 'upload'>;

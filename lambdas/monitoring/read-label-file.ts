@@ -6,7 +6,7 @@ import { loadTypedTable, type TypedTable } from '../../adapters/duckdb-typed-tab
 import type { S3Objects, StoredVersion } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import { maximumExamples } from '../../core/datasets/validation-report.ts';
-import { LabelRecord } from '../../core/inference/prediction-record.ts';
+import { LabelRecord } from '../../core/inference/log/prediction-record.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import type { LabelProblem } from '../../core/monitoring/label-report.ts';
 import {

@@ -2,7 +2,7 @@ import { s3Objects } from '../../adapters/s3-objects.ts';
 import { log } from '../../adapters/structured-log.ts';
 import { hashOf } from '../../core/canonical-json.ts';
 import { HttpError } from '../../core/inference/http-error.ts';
-import type { LabelRecord } from '../../core/inference/prediction-record.ts';
+import type { LabelRecord } from '../../core/inference/log/prediction-record.ts';
 import { labelsParser } from '../../core/monitoring/parse-labels.ts';
 import { parseEnvironment } from '../runtime/environment.ts';
 import { httpHandler } from '../runtime/http-handler.ts';

@@ -10,10 +10,10 @@ import { inputColumns } from '../../core/features/feature-spec.ts';
 import {
   ContainerFaultError,
   ContainerTimeoutError,
-} from '../../core/inference/container-errors.ts';
-import { CorruptVersionError, loadVersion } from '../../core/inference/load-version.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
+} from '../../core/inference/containers/container-errors.ts';
 import { modelInput } from '../../core/inference/model-input.ts';
+import { CorruptVersionError, loadVersion } from '../../core/inference/versions/load-version.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import type { Slice } from '../../core/model/evaluation-section.ts';
 import { InvalidDocumentError } from '../../core/parse-document.ts';

@@ -6,9 +6,13 @@ import { createModelSession } from '../../adapters/model-session.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { BuiltFeatures } from '../../core/features/built-features.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
-import type { ModelSession } from '../../core/inference/loaded-version.ts';
-import { ParitySample, parityInput, unfitSample } from '../../core/inference/parity-sample.ts';
+import {
+  ParitySample,
+  parityInput,
+  unfitSample,
+} from '../../core/inference/parity/parity-sample.ts';
 import { Signature } from '../../core/inference/signature.ts';
+import type { ModelSession } from '../../core/inference/versions/loaded-version.ts';
 import { type ReferenceProfile, TrainingProfile } from '../../core/monitoring/profile.ts';
 import { profilePredictions } from '../../core/monitoring/profile-predictions.ts';
 import { parseDocument } from '../../core/parse-document.ts';

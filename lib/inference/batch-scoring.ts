@@ -18,7 +18,7 @@ import {
   batchDropPrefix,
   batchResultsPrefix,
   batchUploadPrefix,
-} from '../../core/inference/batch-documents.ts';
+} from '../../core/inference/files/batch-documents.ts';
 import { FinishBatchEnvironment } from '../../lambdas/inference/finish-batch.contract.ts';
 import { PlanBatchEnvironment } from '../../lambdas/inference/plan-batch.contract.ts';
 import { ScoreShardEnvironment } from '../../lambdas/inference/score-shard.contract.ts';

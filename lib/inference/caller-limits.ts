@@ -1,6 +1,6 @@
 import { ApiKey, type RestApi, UsagePlan } from 'aws-cdk-lib/aws-apigateway';
 import { Construct } from 'constructs';
-import { type CallerKeys, namedKey, sharedKey } from '../../core/inference/caller-key.ts';
+import { type CallerKeys, namedKey, sharedKey } from '../../core/inference/callers/caller-key.ts';
 
 /** A bucket of tokens: what is over it is answered 429. */
 export interface RequestLimit {

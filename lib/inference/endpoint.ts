@@ -2,12 +2,12 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import { type Integration, LambdaIntegration } from 'aws-cdk-lib/aws-apigateway';
 import type { CfnDeliveryStream } from 'aws-cdk-lib/aws-kinesisfirehose';
 import { Construct } from 'constructs';
+import type { PredictionCacheSettings } from '../../core/inference/cache/prediction-cache-settings.ts';
 import {
   type Measurement,
   usdPerFargateMs,
   usdPerLambdaMs,
 } from '../../core/inference/measurement.ts';
-import type { PredictionCacheSettings } from '../../core/inference/prediction-cache-settings.ts';
 import type { ServedModelSettingsInput } from '../../core/inference/server-settings.ts';
 import type { EcsServing, ServingSection } from '../../core/model/serving-section.ts';
 import { MeasureCandidateEnvironment } from '../../lambdas/inference/measure-candidate.contract.ts';

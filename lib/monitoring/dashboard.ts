@@ -21,7 +21,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { CacheMetrics } from '../../core/inference/cache-usage.ts';
+import { CacheMetrics } from '../../core/inference/cache/cache-usage.ts';
 import { ServingMetrics } from '../../core/inference/serving-metrics.ts';
 import type { ModelDefinition } from '../../core/model/define-model.ts';
 import { driftReportPrefix } from '../../core/monitoring/drift-report.ts';

@@ -13,9 +13,9 @@ import { createModelSession } from '../../adapters/model-session.ts';
 import { hashFile } from '../../adapters/s3-objects.ts';
 import { canonicalJson, sha256 } from '../../core/canonical-json.ts';
 import type { FeatureSpec } from '../../core/features/feature-spec.ts';
-import { type BatchPlan, cutShards } from '../../core/inference/batch-documents.ts';
-import { type Artifact, assembleVersion } from '../../core/inference/load-version.ts';
+import { type BatchPlan, cutShards } from '../../core/inference/files/batch-documents.ts';
 import type { Signature, SignatureColumn } from '../../core/inference/signature.ts';
+import { type Artifact, assembleVersion } from '../../core/inference/versions/load-version.ts';
 import { type ScoringPlace, scoreShard } from '../../lambdas/inference/score-shard.ts';
 
 const [folder = '', rows = '', results = ''] = process.argv.slice(2);

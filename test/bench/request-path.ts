@@ -8,10 +8,10 @@ import {
   inferenceEndpoint,
   type ServedModel,
 } from '../../core/inference/endpoint.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
 import type { Signature } from '../../core/inference/signature.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 
 const { values } = parseArgs({
   options: {

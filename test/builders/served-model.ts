@@ -6,9 +6,9 @@ import {
   inferenceEndpoint,
   type ServedModel,
 } from '../../core/inference/endpoint.ts';
-import { LiveVersions } from '../../core/inference/live-versions.ts';
-import { loadVersion } from '../../core/inference/load-version.ts';
 import type { Prediction } from '../../core/inference/predict.ts';
+import { LiveVersions } from '../../core/inference/versions/live-versions.ts';
+import { loadVersion } from '../../core/inference/versions/load-version.ts';
 import type { BuiltVersion } from './model-version.ts';
 
 /** A built version, live and served by ONNX Runtime; what it answered is kept in `answers`, unless not wanted. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { CloudWatchLogsClient, FilterLogEventsCommand } from '@aws-sdk/client-cloudwatch-logs';
 import { ListEndpointsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import { type Laptop, startLaptop, until } from './laptop.ts';
 import { changeNotes, notesCsv, notesFolder, notesModel } from './parcel-notes.ts';
 

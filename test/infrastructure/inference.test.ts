@@ -4,7 +4,7 @@ import { LambdaIntegration, ResponseType } from 'aws-cdk-lib/aws-apigateway';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
-import { CallerKeys, keyOfCaller } from '../../core/inference/caller-key.ts';
+import { CallerKeys, keyOfCaller } from '../../core/inference/callers/caller-key.ts';
 import { ApiStack } from '../../lib/stacks/api-stack.ts';
 import { callersWithTokens, resourcesOf, stacksOf } from './every-environment.ts';
 import { synthesise } from './synthesis.ts';

@@ -3,7 +3,7 @@ import type { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import type { Notification } from '../../adapters/sns-notifications.ts';
-import { BatchManifest, BatchPlan, batchKeys } from '../../core/inference/batch-documents.ts';
+import { BatchManifest, BatchPlan, batchKeys } from '../../core/inference/files/batch-documents.ts';
 import { batchVersion, keptRowsFile } from '../../lambdas/inference/batch-parts.ts';
 import { finishBatch } from '../../lambdas/inference/finish-batch.ts';
 import { type PlanningPlace, planBatch } from '../../lambdas/inference/plan-batch.ts';

@@ -18,7 +18,7 @@ import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { type SagemakerEndpoints, sagemakerEndpoints } from '../../adapters/sagemaker-endpoints.ts';
 import { sha256 } from '../../core/canonical-json.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
-import { PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import { Signature } from '../../core/inference/signature.ts';
 import { deployCandidate } from '../../lambdas/inference/deploy-candidate.ts';
 import { measureCandidate } from '../../lambdas/inference/measure-candidate.ts';

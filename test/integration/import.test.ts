@@ -12,8 +12,8 @@ import { approveVersion } from '../../cli/commands/approve.ts';
 import { compareKnownVersions } from '../../cli/commands/compare.ts';
 import { verifyLineage } from '../../cli/lineage.ts';
 import { sha256 } from '../../core/canonical-json.ts';
-import { loadVersion } from '../../core/inference/load-version.ts';
 import { predict } from '../../core/inference/protocols/v1.ts';
+import { loadVersion } from '../../core/inference/versions/load-version.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import {
   importPrefix,

@@ -7,7 +7,7 @@ import { CreateDeliveryStreamCommand, FirehoseClient } from '@aws-sdk/client-fir
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { s3Objects } from '../../adapters/s3-objects.ts';
-import { PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import type { ServedModelSettingsInput } from '../../core/inference/server-settings.ts';
 import { type ServedRegistry, startServedRegistry } from '../bench/served-registry.ts';
 import { type LinearModel, linearModel, linearPrediction } from '../builders/onnx-model.ts';

@@ -14,7 +14,7 @@ import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { firehosePredictionLog } from '../../adapters/firehose-prediction-log.ts';
 import { type S3Objects, s3Objects } from '../../adapters/s3-objects.ts';
 import { canonicalJson } from '../../core/canonical-json.ts';
-import { LabelRecord, PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { LabelRecord, PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import type { ModelDefinitionInput } from '../../core/model/define-model.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { columnsVersion, parcelPrediction } from '../builders/columns-version.ts';

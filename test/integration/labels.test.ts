@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { S3Objects } from '../../adapters/s3-objects.ts';
 import { sha256 } from '../../core/canonical-json.ts';
-import type { LabelRecord, PredictionRecord } from '../../core/inference/prediction-record.ts';
+import type { LabelRecord, PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import { defineModel, type ModelDefinitionInput } from '../../core/model/define-model.ts';
 import { LabelReport, labelFileKey, labelReportKey } from '../../core/monitoring/label-report.ts';
 import { labelledKey } from '../../core/monitoring/labelled-predictions.ts';

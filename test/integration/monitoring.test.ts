@@ -27,8 +27,8 @@ import {
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import { describeDrift } from '../../cli/commands/drift.ts';
 import { canonicalJson, sha256 } from '../../core/canonical-json.ts';
-import { predictionIds, sortableId } from '../../core/inference/prediction-id.ts';
-import type { PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { predictionIds, sortableId } from '../../core/inference/log/prediction-id.ts';
+import type { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import { DriftReport } from '../../core/monitoring/drift-report.ts';
 import { edgesOf } from '../../core/registry/seal-lineage.ts';

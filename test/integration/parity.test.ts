@@ -12,7 +12,7 @@ import { s3Objects } from '../../adapters/s3-objects.ts';
 import type { Deployment } from '../../cli/deployment.ts';
 import { compareWithNotebook } from '../../cli/parity/compare-with-notebook.ts';
 import { describeParity } from '../../cli/parity/describe-parity.ts';
-import type { ParityCheck } from '../../core/inference/parity-check.ts';
+import type { ParityCheck } from '../../core/inference/parity/parity-check.ts';
 import { modelVersion } from '../builders/model-version.ts';
 import { linearPrediction } from '../builders/onnx-model.ts';
 import { clientConfig, temporaryFolder, useCloud } from './laptop-cloud/harness.ts';

@@ -4,10 +4,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { elasticacheToken } from '../../adapters/elasticache-token.ts';
 import { createModelSession } from '../../adapters/model-session.ts';
 import { valkeyPredictionCache } from '../../adapters/valkey-prediction-cache.ts';
-import { LiveVersions } from '../../core/inference/live-versions.ts';
-import { loadVersion } from '../../core/inference/load-version.ts';
-import { PredictionCache } from '../../core/inference/prediction-cache.ts';
+import { PredictionCache } from '../../core/inference/cache/prediction-cache.ts';
 import { type PredictReply, predict } from '../../core/inference/protocols/v1.ts';
+import { LiveVersions } from '../../core/inference/versions/live-versions.ts';
+import { loadVersion } from '../../core/inference/versions/load-version.ts';
 import { accessString } from '../../lib/inference/shared-cache.ts';
 import { startValkeyServer, type ValkeyServer } from '../../local/valkey-server.ts';
 import { modelVersion } from '../builders/model-version.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
-import { alikeRowsTogether, orderOf } from '../../core/inference/alike-rows.ts';
+import { alikeRowsTogether, orderOf } from '../../core/inference/batching/alike-rows.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 import { type Stump, stumpsModel, stumpsPrediction } from '../builders/onnx-model.ts';
 

@@ -7,8 +7,8 @@ import {
   batchPrefix,
   cutShards,
   latestManifestKey,
-} from '../../core/inference/batch-documents.ts';
-import { predictionOrigin, sortableId } from '../../core/inference/prediction-id.ts';
+} from '../../core/inference/files/batch-documents.ts';
+import { predictionOrigin, sortableId } from '../../core/inference/log/prediction-id.ts';
 
 describe('the shards of a batch', () => {
   it('have every row once, in order, none with more than an id has digits for', () => {

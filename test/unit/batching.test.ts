@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
-import { type BatchingOptions, batchedSession } from '../../core/inference/batched-session.ts';
-import type { ModelInput, ModelSession } from '../../core/inference/loaded-version.ts';
-import { RunTimeFit } from '../../core/inference/run-time-fit.ts';
+import {
+  type BatchingOptions,
+  batchedSession,
+} from '../../core/inference/batching/batched-session.ts';
+import { RunTimeFit } from '../../core/inference/batching/run-time-fit.ts';
 import { DeadlineError, OverloadedError } from '../../core/inference/serving-errors.ts';
+import type { ModelInput, ModelSession } from '../../core/inference/versions/loaded-version.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 import { linearModel } from '../builders/onnx-model.ts';
 

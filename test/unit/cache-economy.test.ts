@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CacheBalance, CacheEconomy } from '../../core/inference/cache-economy.ts';
+import { type CacheBalance, CacheEconomy } from '../../core/inference/cache/cache-economy.ts';
 
 const minute = 60_000;
 const window = (costMs: number, savedMs: number): CacheBalance => ({

@@ -7,7 +7,10 @@ import { versionsWithEndpoint } from '../../core/delivery/kept-endpoints.ts';
 import { foldEntries } from '../../core/delivery/ledger.ts';
 import type { LedgerEntry } from '../../core/delivery/ledger-entry.ts';
 import { FeatureSpec } from '../../core/features/feature-spec.ts';
-import { containerBody, containerOutput } from '../../core/inference/container-protocol.ts';
+import {
+  containerBody,
+  containerOutput,
+} from '../../core/inference/containers/container-protocol.ts';
 import { costPer1000Predictions } from '../../core/inference/measurement.ts';
 import { DeadlineError } from '../../core/inference/serving-errors.ts';
 import { Signature } from '../../core/inference/signature.ts';

@@ -4,10 +4,13 @@ import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import type { APIGatewayProxyEvent, APIGatewayRequestAuthorizerEvent, Context } from 'aws-lambda';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AuthorizerPolicy, allowedMethods } from '../../core/inference/access-policy.ts';
+import {
+  type AuthorizerPolicy,
+  allowedMethods,
+} from '../../core/inference/callers/access-policy.ts';
 import { HttpError } from '../../core/inference/http-error.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
-import { NotLiveError, NoVersionLoadedError } from '../../core/inference/live-versions.ts';
+import { NotLiveError, NoVersionLoadedError } from '../../core/inference/versions/live-versions.ts';
 import { labelsParser } from '../../core/monitoring/parse-labels.ts';
 import {
   type HttpReply,

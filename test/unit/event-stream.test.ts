@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sendResults } from '../../adapters/send-results.ts';
+import { ContainerFaultError } from '../../core/inference/containers/container-errors.ts';
+import { predictionOrigin } from '../../core/inference/log/prediction-id.ts';
+import { instancesParser } from '../../core/inference/parse-instances.ts';
 import {
   type AnsweredEvent,
   answerEvents,
   type StreamRecord,
-} from '../../core/inference/answer-events.ts';
-import { ContainerFaultError } from '../../core/inference/container-errors.ts';
-import type { LoadedVersion, ModelInput } from '../../core/inference/loaded-version.ts';
-import { instancesParser } from '../../core/inference/parse-instances.ts';
-import { predictionOrigin } from '../../core/inference/prediction-id.ts';
-import type { KeptResult } from '../../core/inference/publish-once.ts';
-import { ResultEvent, readEvent } from '../../core/inference/stream-events.ts';
+} from '../../core/inference/streams/answer-events.ts';
+import type { KeptResult } from '../../core/inference/streams/publish-once.ts';
+import { ResultEvent, readEvent } from '../../core/inference/streams/stream-events.ts';
+import type { LoadedVersion, ModelInput } from '../../core/inference/versions/loaded-version.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 
 const model = 'parcel-weight';

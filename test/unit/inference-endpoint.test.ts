@@ -2,15 +2,15 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   ContainerFaultError,
   ContainerTimeoutError,
-} from '../../core/inference/container-errors.ts';
+} from '../../core/inference/containers/container-errors.ts';
 import type { RefusedRequest, ServedModel } from '../../core/inference/endpoint.ts';
+import { PredictionFaultError } from '../../core/inference/predict.ts';
+import { DeadlineError, OverloadedError } from '../../core/inference/serving-errors.ts';
 import {
   NotLiveError,
   NoVersionLoadedError,
   RetiredError,
-} from '../../core/inference/live-versions.ts';
-import { PredictionFaultError } from '../../core/inference/predict.ts';
-import { DeadlineError, OverloadedError } from '../../core/inference/serving-errors.ts';
+} from '../../core/inference/versions/live-versions.ts';
 import { platformVersion } from '../../core/version.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { modelVersion } from '../builders/model-version.ts';

@@ -4,16 +4,20 @@ import { createModelSession } from '../../adapters/model-session.ts';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
 import { maximumInstances } from '../../core/inference/instances.ts';
 import { InvalidRequestError } from '../../core/inference/invalid-request-error.ts';
-import { loadVersion } from '../../core/inference/load-version.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
-import { packLogLines } from '../../core/inference/pack-log-lines.ts';
+import { packLogLines } from '../../core/inference/log/pack-log-lines.ts';
+import {
+  predictionIds,
+  predictionOrigin,
+  sortableId,
+} from '../../core/inference/log/prediction-id.ts';
+import { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
 import { writtenKeys } from '../../core/inference/parse-json-body.ts';
 import { PredictionFaultError } from '../../core/inference/predict.ts';
-import { predictionIds, predictionOrigin, sortableId } from '../../core/inference/prediction-id.ts';
-import { PredictionRecord } from '../../core/inference/prediction-record.ts';
 import { predict } from '../../core/inference/protocols/v1.ts';
 import type { Signature } from '../../core/inference/signature.ts';
+import { loadVersion } from '../../core/inference/versions/load-version.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 import { featureSpec, modelVersion, signature } from '../builders/model-version.ts';
 import { linearPrediction } from '../builders/onnx-model.ts';
 

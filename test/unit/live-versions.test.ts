@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LedgerHead } from '../../core/delivery/ledger-entry.ts';
-import { type Failure, LiveVersions } from '../../core/inference/live-versions.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
+import { type Failure, LiveVersions } from '../../core/inference/versions/live-versions.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { keptInLog, loggedRecords } from '../../core/inference/log-sampling.ts';
-import { predictionIds, sortableId } from '../../core/inference/prediction-id.ts';
-import { PredictionRecord } from '../../core/inference/prediction-record.ts';
+import { keptInLog, loggedRecords } from '../../core/inference/log/log-sampling.ts';
+import { predictionIds, sortableId } from '../../core/inference/log/prediction-id.ts';
+import { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 
 const origin = { model: 'parcel-weight', version: 3 };
 const idsOf = (request: number, rows: number): string[] =>

@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import type { FittedFeature } from '../../core/features/feature-spec.ts';
 import type { EndpointRequest } from '../../core/inference/http-messages.ts';
 import type { Instances } from '../../core/inference/instances.ts';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
 import { predictRows } from '../../core/inference/predict.ts';
 import { askV1 } from '../../core/inference/protocols/v1.ts';
 import { askV2 } from '../../core/inference/protocols/v2.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 
 const names = ['a', 'b', 'c'];

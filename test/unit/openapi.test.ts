@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { valueCheck } from '../../core/inference/check-value.ts';
 import { allowedValue } from '../../core/inference/example-instance.ts';
-import { type OpenApiModel, openApiDocument } from '../../core/inference/openapi.ts';
+import { type OpenApiModel, openApiDocument } from '../../core/inference/openapi/openapi.ts';
 import { routeOf } from '../../core/inference/routes.ts';
 import type { SignatureColumn } from '../../core/inference/signature.ts';
 import { columnsSignature, columnsVersion } from '../builders/columns-version.ts';

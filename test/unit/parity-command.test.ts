@@ -8,7 +8,7 @@ import { wrongInputOf } from '../../cli/parity/compare-with-notebook.ts';
 import { parityInShort } from '../../cli/parity/describe-parity.ts';
 import type { NotebookFiles } from '../../cli/parity/notebook-files.ts';
 import { readNotebookRows } from '../../cli/parity/notebook-rows.ts';
-import type { ParityCheck } from '../../core/inference/parity-check.ts';
+import type { ParityCheck } from '../../core/inference/parity/parity-check.ts';
 import { signature as signatureOf } from '../builders/model-version.ts';
 
 const signature = signatureOf();

@@ -5,12 +5,15 @@ import {
   comparePredictions,
   type Judgement,
   type PredictionPair,
-} from '../../core/inference/compare-predictions.ts';
-import { chanceOfOverlap, explainDifferences } from '../../core/inference/explain-differences.ts';
-import { matchRows } from '../../core/inference/match-rows.ts';
-import { ModelKind, modelKind } from '../../core/inference/parity-tolerance.ts';
+} from '../../core/inference/parity/compare-predictions.ts';
+import {
+  chanceOfOverlap,
+  explainDifferences,
+} from '../../core/inference/parity/explain-differences.ts';
+import { matchRows } from '../../core/inference/parity/match-rows.ts';
+import { ModelKind, modelKind } from '../../core/inference/parity/parity-tolerance.ts';
+import { systematicDifference } from '../../core/inference/parity/systematic-difference.ts';
 import type { SignatureColumn } from '../../core/inference/signature.ts';
-import { systematicDifference } from '../../core/inference/systematic-difference.ts';
 
 const judgement = (changes: Partial<Judgement> = {}): Judgement => ({
   kind: 'trees',

@@ -2,14 +2,20 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { lruPredictionCache } from '../../adapters/lru-prediction-cache.ts';
-import type { SharedCache } from '../../core/inference/careful-cache.ts';
-import { CircuitBreaker } from '../../core/inference/circuit-breaker.ts';
-import type { AnswerIdentity, LoadedVersion } from '../../core/inference/loaded-version.ts';
+import type { SharedCache } from '../../core/inference/cache/careful-cache.ts';
+import { CircuitBreaker } from '../../core/inference/cache/circuit-breaker.ts';
+import {
+  type CacheQuestion,
+  PredictionCache,
+} from '../../core/inference/cache/prediction-cache.ts';
+import { predictionKeys } from '../../core/inference/cache/prediction-keys.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
 import { PredictionFaultError } from '../../core/inference/predict.ts';
-import { type CacheQuestion, PredictionCache } from '../../core/inference/prediction-cache.ts';
-import { predictionKeys } from '../../core/inference/prediction-keys.ts';
 import { predict } from '../../core/inference/protocols/v1.ts';
+import type {
+  AnswerIdentity,
+  LoadedVersion,
+} from '../../core/inference/versions/loaded-version.ts';
 import { defineModel } from '../../core/model/define-model.ts';
 import { aModelDefinition } from '../builders/model-definition.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';

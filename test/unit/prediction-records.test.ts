@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { LoadedVersion } from '../../core/inference/loaded-version.ts';
-import { loggedLines, loggedRecords } from '../../core/inference/log-sampling.ts';
+import { loggedLines, loggedRecords } from '../../core/inference/log/log-sampling.ts';
+import { PredictionRecord } from '../../core/inference/log/prediction-record.ts';
 import { instancesParser } from '../../core/inference/parse-instances.ts';
 import { predictRows } from '../../core/inference/predict.ts';
-import { PredictionRecord } from '../../core/inference/prediction-record.ts';
 import { askV1 } from '../../core/inference/protocols/v1.ts';
 import { askV2 } from '../../core/inference/protocols/v2.ts';
 import type { SignatureColumn } from '../../core/inference/signature.ts';
+import type { LoadedVersion } from '../../core/inference/versions/loaded-version.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 
 const number = (name: string, changes: Partial<SignatureColumn> = {}): SignatureColumn => ({

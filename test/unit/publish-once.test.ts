@@ -8,7 +8,7 @@ import {
   type Outcome,
   publishOnce,
   type ResultStore,
-} from '../../core/inference/publish-once.ts';
+} from '../../core/inference/streams/publish-once.ts';
 
 /** What may go wrong with one call. */
 const faults = [

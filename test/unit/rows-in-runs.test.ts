@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { inRuns, type ScoringRows } from '../../core/inference/rows-in-runs.ts';
+import { inRuns, type ScoringRows } from '../../core/inference/files/rows-in-runs.ts';
 
 const width = 3;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { describeDifferences } from '../../cli/commands/compare.ts';
 import { sha256 } from '../../core/canonical-json.ts';
-import type { ParityCheck } from '../../core/inference/parity-check.ts';
+import type { ParityCheck } from '../../core/inference/parity/parity-check.ts';
 import { ImportedVersion, ModelVersion } from '../../core/registry/records.ts';
 import { edgesOf } from '../../core/registry/seal-lineage.ts';
 import {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createOnnxSession } from '../../adapters/onnx-session.ts';
 import { WorkerPool } from '../../adapters/worker-session.ts';
-import type { ModelInput, SessionRequest } from '../../core/inference/loaded-version.ts';
 import { OverloadedError } from '../../core/inference/serving-errors.ts';
+import type { ModelInput, SessionRequest } from '../../core/inference/versions/loaded-version.ts';
 import { featureSpec, signature } from '../builders/model-version.ts';
 import { linearModel, linearPrediction } from '../builders/onnx-model.ts';
 

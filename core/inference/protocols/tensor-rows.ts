@@ -3,8 +3,8 @@ import type { RawColumns, RawValue } from '../../features/raw-values.ts';
 import { type ValueCheck, valueCheck } from '../check-value.ts';
 import { type Instances, maximumInstances, maximumProblems } from '../instances.ts';
 import { InvalidRequestError } from '../invalid-request-error.ts';
-import type { LoadedVersion } from '../loaded-version.ts';
 import type { SignatureColumn } from '../signature.ts';
+import type { LoadedVersion } from '../versions/loaded-version.ts';
 import {
   type MatrixColumns,
   MatrixInstances,

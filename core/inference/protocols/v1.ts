@@ -1,14 +1,14 @@
 // KServe's V1 protocol, with an id per prediction and the version that answered.
 import { bodyText } from '../body-text.ts';
+import type { PredictionCache } from '../cache/prediction-cache.ts';
 import { type EndpointReply, jsonHeaders, jsonReply } from '../http-messages.ts';
-import type { LoadedVersion } from '../loaded-version.ts';
-import { type Prediction, predictRows } from '../predict.ts';
-import type { PredictionCache } from '../prediction-cache.ts';
 import type {
   PredictionDetails,
   PredictionPurpose,
   PredictionRecord,
-} from '../prediction-record.ts';
+} from '../log/prediction-record.ts';
+import { type Prediction, predictRows } from '../predict.ts';
+import type { LoadedVersion } from '../versions/loaded-version.ts';
 import type { Asked } from './asked.ts';
 
 export type PredictionWithDetails = PredictionDetails & { readonly prediction: number };

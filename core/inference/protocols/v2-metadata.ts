@@ -1,4 +1,4 @@
-import type { LoadedVersion } from '../loaded-version.ts';
+import type { LoadedVersion } from '../versions/loaded-version.ts';
 import { columnDatatypes } from './tensor-values.ts';
 
 export type OutputName = 'prediction' | 'prediction_id';

@@ -4,7 +4,6 @@ import { bodyText } from '../body-text.ts';
 import { shownValue } from '../check-value.ts';
 import { type EndpointReply, type EndpointRequest, jsonHeaders } from '../http-messages.ts';
 import { InvalidRequestError } from '../invalid-request-error.ts';
-import type { LoadedVersion } from '../loaded-version.ts';
 import {
   isObject,
   type JsonObject,
@@ -13,6 +12,7 @@ import {
   writtenKeys,
 } from '../parse-json-body.ts';
 import type { Prediction } from '../predict.ts';
+import type { LoadedVersion } from '../versions/loaded-version.ts';
 import type { Asked } from './asked.ts';
 import { type Datatype, datatypes, type Tensor, type TensorData, tensorCalled } from './tensor.ts';
 import { tensorRows } from './tensor-rows.ts';

@@ -1,10 +1,10 @@
+import { late, within } from '../time-limit.ts';
 import { CacheEconomy, type CacheVerdict } from './cache-economy.ts';
 import type { CacheUsage } from './cache-usage.ts';
 import { CachedRows, type CacheOutcome } from './cached-rows.ts';
 import { CarefulCache, type SharedCache, type SharedOutcome } from './careful-cache.ts';
 import { RowTime } from './row-time.ts';
 import { type Flight, SingleFlight } from './single-flight.ts';
-import { late, within } from './time-limit.ts';
 
 /** Predictions kept in the process's own memory. */
 export interface MemoryCache {

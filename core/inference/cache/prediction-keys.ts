@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import type { FeatureSpec } from '../features/feature-spec.ts';
-import { type RawValue, timestampMicros } from '../features/raw-values.ts';
-import type { AnswerIdentity, ModelInput } from './loaded-version.ts';
+import type { FeatureSpec } from '../../features/feature-spec.ts';
+import { type RawValue, timestampMicros } from '../../features/raw-values.ts';
+import type { AnswerIdentity, ModelInput } from '../versions/loaded-version.ts';
 
 /** IEEE 754 knows many NaN; this one stands for all. */
 const quietNan = 0x7fc0_0000;

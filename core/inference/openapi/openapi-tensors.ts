@@ -1,12 +1,12 @@
 // The bodies of a model's V2 route as JSON Schema.
-import { type ExampleValue, exampleInstance } from './example-instance.ts';
-import { maximumInstances } from './instances.ts';
+import { type ExampleValue, exampleInstance } from '../example-instance.ts';
+import { maximumInstances } from '../instances.ts';
+import { datatypes, isNumberDatatype } from '../protocols/tensor.ts';
+import { matrixName } from '../protocols/tensor-rows.ts';
+import { columnDatatypes } from '../protocols/tensor-values.ts';
+import { outputNames } from '../protocols/v2-metadata.ts';
+import type { Signature, SignatureColumn } from '../signature.ts';
 import { type JsonSchema, nullable } from './openapi-columns.ts';
-import { datatypes, isNumberDatatype } from './protocols/tensor.ts';
-import { matrixName } from './protocols/tensor-rows.ts';
-import { columnDatatypes } from './protocols/tensor-values.ts';
-import { outputNames } from './protocols/v2-metadata.ts';
-import type { Signature, SignatureColumn } from './signature.ts';
 
 type TensorModel = Pick<Signature, 'model' | 'inputs' | 'passthrough'>;
 

@@ -1,6 +1,6 @@
-import type { MetricName } from '../model/evaluation-section.ts';
-import type { Task } from '../model/task.ts';
-import { metrics } from '../training/metrics.ts';
+import type { MetricName } from '../../model/evaluation-section.ts';
+import type { Task } from '../../model/task.ts';
+import { metrics } from '../../training/metrics.ts';
 import { allowedDifference, type ModelKind, quantisedLimits } from './parity-tolerance.ts';
 
 /** What the notebook predicted for a row, and what the version answered. */

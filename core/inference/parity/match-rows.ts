@@ -1,4 +1,4 @@
-import type { RawValue } from '../features/raw-values.ts';
+import type { RawValue } from '../../features/raw-values.ts';
 
 /** A row of the notebook's predictions and the row of the data that has its inputs, by their places. */
 export interface MatchedRow {

@@ -1,4 +1,4 @@
-import type { PredictionRecord } from './prediction-record.ts';
+import type { PredictionRecord } from '../log/prediction-record.ts';
 
 /** Where a row's prediction came from. */
 export type CacheOutcome = NonNullable<PredictionRecord['cache']>;

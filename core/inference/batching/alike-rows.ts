@@ -1,4 +1,4 @@
-import type { ModelInput } from './loaded-version.ts';
+import type { ModelInput } from '../versions/loaded-version.ts';
 
 type Features = Extract<ModelInput, { kind: 'features' }>;
 

@@ -1,5 +1,5 @@
-import type { RawColumns, RawValue } from '../features/raw-values.ts';
-import type { SignatureColumn } from './signature.ts';
+import type { RawColumns, RawValue } from '../../features/raw-values.ts';
+import type { SignatureColumn } from '../signature.ts';
 
 /** What rows have in common: a value that is missing, a value, a form of a text, a side of a bound. */
 export interface Condition {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { Sha256 } from '../datasets/snapshot.ts';
+import { Sha256 } from '../../datasets/snapshot.ts';
 import { ModelKind } from './parity-tolerance.ts';
 
 /**

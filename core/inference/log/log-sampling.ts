@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Prediction } from './predict.ts';
+import type { Prediction } from '../predict.ts';
 import type { PredictionRecord } from './prediction-record.ts';
 
 const range = 2 ** 48;

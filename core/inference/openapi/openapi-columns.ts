@@ -1,5 +1,5 @@
-import { timestampPattern } from '../features/raw-values.ts';
-import type { SignatureColumn } from './signature.ts';
+import { timestampPattern } from '../../features/raw-values.ts';
+import type { SignatureColumn } from '../signature.ts';
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 

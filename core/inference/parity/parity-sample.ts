@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import type { FeatureSpec } from '../features/feature-spec.ts';
-import type { ModelInput } from './loaded-version.ts';
-import { modelInput } from './model-input.ts';
+import type { FeatureSpec } from '../../features/feature-spec.ts';
+import { modelInput } from '../model-input.ts';
+import type { ModelInput } from '../versions/loaded-version.ts';
 
 const Shape = z.tuple([z.int().positive(), z.int().positive()]);
 const RawValue = z.union([z.string(), z.number(), z.boolean(), z.null()]);

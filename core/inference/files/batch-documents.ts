@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { hashOf } from '../canonical-json.ts';
-import { Sha256 } from '../datasets/snapshot.ts';
-import { InvalidDocumentError } from '../parse-document.ts';
+import { hashOf } from '../../canonical-json.ts';
+import { Sha256 } from '../../datasets/snapshot.ts';
+import { InvalidDocumentError } from '../../parse-document.ts';
 
 /** An object as it was when it was read or written. */
 const Content = z.strictObject({ key: z.string(), sha256: Sha256, bytes: z.int().nonnegative() });

@@ -1,9 +1,9 @@
 import * as z from 'zod';
-import { sha256 } from '../canonical-json.ts';
-import { shownValue } from './check-value.ts';
-import { InvalidRequestError } from './invalid-request-error.ts';
-import { isObject, writtenKeys } from './parse-json-body.ts';
-import type { PredictionDetails } from './prediction-record.ts';
+import { sha256 } from '../../canonical-json.ts';
+import { shownValue } from '../check-value.ts';
+import { InvalidRequestError } from '../invalid-request-error.ts';
+import type { PredictionDetails } from '../log/prediction-record.ts';
+import { isObject, writtenKeys } from '../parse-json-body.ts';
 
 /** A key of a Kinesis record has no more characters. */
 const longestId = 256;

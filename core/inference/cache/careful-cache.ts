@@ -1,5 +1,5 @@
+import { late, within } from '../time-limit.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
-import { late, within } from './time-limit.ts';
 
 /** Predictions kept where all environments of the endpoint find them. Every call may reject or hang. */
 export interface SharedCache {

@@ -1,12 +1,17 @@
 import type * as z from 'zod';
-import { sha256 } from '../canonical-json.ts';
-import { FeatureSpec } from '../features/feature-spec.ts';
-import { parseDocument } from '../parse-document.ts';
-import type { ModelVersion } from '../registry/records.ts';
+import { sha256 } from '../../canonical-json.ts';
+import { FeatureSpec } from '../../features/feature-spec.ts';
+import { parseDocument } from '../../parse-document.ts';
+import type { ModelVersion } from '../../registry/records.ts';
+import {
+  ParitySample,
+  parityInput,
+  parityTolerance,
+  unfitSample,
+} from '../parity/parity-sample.ts';
+import { instancesParser } from '../parse-instances.ts';
+import { Signature } from '../signature.ts';
 import type { LoadedVersion, ModelSession, SessionRequest } from './loaded-version.ts';
-import { ParitySample, parityInput, parityTolerance, unfitSample } from './parity-sample.ts';
-import { instancesParser } from './parse-instances.ts';
-import { Signature } from './signature.ts';
 
 /** A version's artifacts are not what was registered, or do not fit together: it must not serve. */
 export class CorruptVersionError extends Error {

@@ -1,7 +1,12 @@
-import type { RawValue } from '../features/raw-values.ts';
-import type { ModelInput, ModelOutput, ModelSession, RunLimits } from './loaded-version.ts';
+import type { RawValue } from '../../features/raw-values.ts';
+import { DeadlineError, OverloadedError } from '../serving-errors.ts';
+import type {
+  ModelInput,
+  ModelOutput,
+  ModelSession,
+  RunLimits,
+} from '../versions/loaded-version.ts';
 import { RunTimeFit } from './run-time-fit.ts';
-import { DeadlineError, OverloadedError } from './serving-errors.ts';
 
 export interface BatchingOptions {
   /** Rows of one run; one request with more of them is a run of its own. */

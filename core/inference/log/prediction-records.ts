@@ -1,7 +1,7 @@
 // What the log keeps of a prediction: as records, or at once as the lines that those would be.
-import type { RawValue } from '../features/raw-values.ts';
-import type { Instances } from './instances.ts';
-import type { LoadedVersion, ModelOutput } from './loaded-version.ts';
+import type { RawValue } from '../../features/raw-values.ts';
+import type { Instances } from '../instances.ts';
+import type { LoadedVersion, ModelOutput } from '../versions/loaded-version.ts';
 import type {
   PredictionPurpose,
   PredictionRecord,

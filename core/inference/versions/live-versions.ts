@@ -1,6 +1,6 @@
-import type { LedgerHead } from '../delivery/ledger-entry.ts';
+import type { LedgerHead } from '../../delivery/ledger-entry.ts';
+import type { PredictionVariant } from '../log/prediction-record.ts';
 import type { LoadedVersion } from './loaded-version.ts';
-import type { PredictionVariant } from './prediction-record.ts';
 
 /** No version of the model has gone live yet: there is nothing to ask. */
 export class NotLiveError extends Error {

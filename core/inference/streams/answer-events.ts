@@ -1,12 +1,12 @@
-import type { RawValue } from '../features/raw-values.ts';
-import { ContainerFaultError } from './container-errors.ts';
-import type { Instances } from './instances.ts';
-import { InvalidRequestError } from './invalid-request-error.ts';
-import type { LoadedVersion } from './loaded-version.ts';
-import { keptInLog } from './log-sampling.ts';
-import { type Prediction, PredictionFaultError, predictRows } from './predict.ts';
-import { predictionIds } from './prediction-id.ts';
-import type { PredictionRecord, PredictionVariant } from './prediction-record.ts';
+import type { RawValue } from '../../features/raw-values.ts';
+import { ContainerFaultError } from '../containers/container-errors.ts';
+import type { Instances } from '../instances.ts';
+import { InvalidRequestError } from '../invalid-request-error.ts';
+import { keptInLog } from '../log/log-sampling.ts';
+import { predictionIds } from '../log/prediction-id.ts';
+import type { PredictionRecord, PredictionVariant } from '../log/prediction-record.ts';
+import { type Prediction, PredictionFaultError, predictRows } from '../predict.ts';
+import type { LoadedVersion } from '../versions/loaded-version.ts';
 import type { NewResult } from './publish-once.ts';
 import {
   type EventIdentity,

@@ -1,7 +1,8 @@
 // The OpenAPI document of an environment: every route of both protocols for every model, made of the models' columns.
 
-import { exampleInstance } from './example-instance.ts';
-import { maximumInstances } from './instances.ts';
+import { exampleInstance } from '../example-instance.ts';
+import { maximumInstances } from '../instances.ts';
+import type { Signature } from '../signature.ts';
 import { columnSchema, type JsonSchema, nullable } from './openapi-columns.ts';
 import {
   commonSchemas,
@@ -14,7 +15,6 @@ import {
   textList,
 } from './openapi-common.ts';
 import { inferSchemas } from './openapi-tensors.ts';
-import type { Signature } from './signature.ts';
 
 /** What a document says of the environment. */
 export interface OpenApiFacts {

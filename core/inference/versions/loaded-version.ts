@@ -1,8 +1,8 @@
-import type { FeatureSpec } from '../features/feature-spec.ts';
-import type { RawColumns } from '../features/raw-values.ts';
-import type { Instances } from './instances.ts';
-import type { PredictionDetails } from './prediction-record.ts';
-import type { Signature } from './signature.ts';
+import type { FeatureSpec } from '../../features/feature-spec.ts';
+import type { RawColumns } from '../../features/raw-values.ts';
+import type { Instances } from '../instances.ts';
+import type { PredictionDetails } from '../log/prediction-record.ts';
+import type { Signature } from '../signature.ts';
 
 /** Rows as a model takes them. */
 export type ModelInput =

@@ -1,11 +1,11 @@
 // What is sent to a model's container and what comes back: KServe's V1 bodies, or those of the Open Inference
 // Protocol (V2), https://kserve.github.io/website/docs/concepts/architecture/data-plane.
 import * as z from 'zod';
-import type { InputColumn } from '../features/feature-spec.ts';
-import { type RawColumns, type RawValue, timestampMicros } from '../features/raw-values.ts';
-import type { ContainerProtocol } from '../model/container-protocol.ts';
+import type { InputColumn } from '../../features/feature-spec.ts';
+import { type RawColumns, type RawValue, timestampMicros } from '../../features/raw-values.ts';
+import type { ContainerProtocol } from '../../model/container-protocol.ts';
+import type { ModelOutput } from '../versions/loaded-version.ts';
 import { ContainerFaultError } from './container-errors.ts';
-import type { ModelOutput } from './loaded-version.ts';
 
 /** Rows for a container, and how many: a part of a request, or all of it. */
 export interface ContainerRows {

@@ -1,4 +1,4 @@
-import type { ModelInput } from './loaded-version.ts';
+import type { ModelInput } from '../versions/loaded-version.ts';
 
 /** Consecutive rows as the model takes them, and their numbers. */
 export interface ScoringRows {
