@@ -1,11 +1,12 @@
 // What a server reads its versions from: the laptop cloud's registry and artifacts bucket.
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { dynamodbLedger } from '../../adapters/dynamodb-ledger.ts';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import type { LedgerEntry } from '../../core/delivery/ledger-entry.ts';
 import { startCloud } from '../../local/cloud.ts';
+import { makeRegistryTable } from '../builders/registry-table.ts';
 import { type ServedVersion, servedVersion } from '../builders/served-version.ts';
 
 const tableName = 'registry';
@@ -25,28 +26,12 @@ export interface ServedRegistry {
   stop(): Promise<void>;
 }
 
-const keys = ['pk', 'sk'];
-
-async function createState(): Promise<void> {
-  await new S3Client().send(new CreateBucketCommand({ Bucket: bucket }));
-  await new DynamoDBClient().send(
-    new CreateTableCommand({
-      TableName: tableName,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: keys.map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
-      KeySchema: [
-        { AttributeName: 'pk', KeyType: 'HASH' },
-        { AttributeName: 'sk', KeyType: 'RANGE' },
-      ],
-    }),
-  );
-}
-
 /** This process talks to that cloud, and to no other, from here on. */
 export async function startServedRegistry(): Promise<ServedRegistry> {
   const cloud = await startCloud();
   Object.assign(process.env, cloud.env);
-  await createState();
+  await new S3Client().send(new CreateBucketCommand({ Bucket: bucket }));
+  await makeRegistryTable(new DynamoDBClient(), tableName);
   const registry = dynamodbRegistry({ tableName });
   const ledger = dynamodbLedger({ tableName });
   const artifacts = s3Objects({ bucket });

@@ -1,9 +1,9 @@
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
 import { dynamodbRegistry } from '../../adapters/dynamodb-registry.ts';
 import { s3Objects } from '../../adapters/s3-objects.ts';
 import type { Cloud } from '../../local/cloud.ts';
 import { clientConfig } from './laptop-cloud/harness.ts';
+import { createRegistryTable } from './registry-table.ts';
 
 let made = 0;
 
@@ -15,25 +15,9 @@ export async function dataCloud(cloud: Cloud) {
   await s3.send(new CreateBucketCommand({ Bucket: bucket }));
   const VersioningConfiguration = { Status: 'Enabled' } as const;
   await s3.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration }));
-  const { forcePathStyle: _, ...config } = clientConfig(cloud);
-  const dynamodb = new DynamoDBClient(config);
-  const tableName = `registry-${process.pid}-${made}`;
-  await dynamodb.send(
-    new CreateTableCommand({
-      TableName: tableName,
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['pk', 'sk'].map((AttributeName) => ({
-        AttributeName,
-        AttributeType: 'S',
-      })),
-      KeySchema: [
-        { AttributeName: 'pk', KeyType: 'HASH' },
-        { AttributeName: 'sk', KeyType: 'RANGE' },
-      ],
-    }),
-  );
+  const table = await createRegistryTable(cloud, `registry-${process.pid}-${made}`);
   return {
     data: s3Objects({ bucket, client: s3 }),
-    registry: dynamodbRegistry({ tableName, client: dynamodb }),
+    registry: dynamodbRegistry(table),
   };
 }
