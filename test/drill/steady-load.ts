@@ -203,9 +203,10 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
       const until = performance.now() + ms;
       const caller = async (): Promise<void> => {
         while (performance.now() < until) {
-          const { declared } = tally;
+          const { answered } = tally;
           await begin(pickModel(models), floodRows);
-          if (tally.declared > declared) await sleep(floodPauseMs);
+          // Who was sent away, or found nobody, does not come again at once.
+          if (tally.answered === answered) await sleep(floodPauseMs);
         }
       };
       await Promise.all(Array.from({ length: callers }, caller));
