@@ -143,7 +143,7 @@ async function startWorld(options: Options, folder: string, sink: LogSink) {
      */
     async stop(): Promise<number> {
       await load.stop();
-      balancer.stop();
+      await balancer.stop();
       for (const { process: server } of replicas) await server.stop('SIGTERM');
       const dropped = replicas.reduce((sum, replica) => sum + droppedBy(replica), 0);
       await world.valkey.stop();

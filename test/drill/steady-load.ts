@@ -129,7 +129,7 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
   const agent = new Agent({ keepAlive: true });
   const forms = new Map(models.map((model) => [model.name, formsOf(model)]));
   const lastAnswered = new Map<string, number>();
-  const pending = new Set<Promise<void>>();
+  const pending = new Set<Promise<boolean>>();
   let tally = newTally('start');
 
   function judge(
@@ -161,13 +161,17 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
     if (why !== undefined) note(to, 'wrong', why);
   }
 
-  async function one(model: AskedModel, count: number): Promise<void> {
+  /** @returns whether it was answered with predictions */
+  async function one(model: AskedModel, count: number): Promise<boolean> {
     const to = tally;
     const form = pick(forms.get(model.name) ?? []);
     const first = Math.floor(Math.random() * (rows.length - count + 1));
     const base = target();
     to.requests += 1;
-    if (base === undefined) return note(to, 'undeclared', 'no replica is ready');
+    if (base === undefined) {
+      note(to, 'undeclared', 'no replica is ready');
+      return false;
+    }
     const startedAt = performance.now();
     try {
       const reply = await send(
@@ -178,13 +182,15 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
       );
       to.latenciesMs.push(performance.now() - startedAt);
       judge(to, model, form, reply, first, count);
+      return reply.status === 200;
     } catch (error) {
       note(to, 'undeclared', `${form.path}: ${error}`);
+      return false;
     }
   }
 
-  const begin = (model: AskedModel, count: number): Promise<void> => {
-    const work: Promise<void> = one(model, count).finally(() => pending.delete(work));
+  const begin = (model: AskedModel, count: number): Promise<boolean> => {
+    const work: Promise<boolean> = one(model, count).finally(() => pending.delete(work));
     pending.add(work);
     return work;
   };
@@ -203,10 +209,8 @@ export function startSteadyLoad(options: SteadyLoadOptions): SteadyLoad {
       const until = performance.now() + ms;
       const caller = async (): Promise<void> => {
         while (performance.now() < until) {
-          const { answered } = tally;
-          await begin(pickModel(models), floodRows);
           // Who was sent away, or found nobody, does not come again at once.
-          if (tally.answered === answered) await sleep(floodPauseMs);
+          if (!(await begin(pickModel(models), floodRows))) await sleep(floodPauseMs);
         }
       };
       await Promise.all(Array.from({ length: callers }, caller));
