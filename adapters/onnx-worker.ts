@@ -19,7 +19,9 @@ export type ToWorker =
       readonly call: number;
       readonly input: ModelInput;
     }
-  | { readonly ask: 'close'; readonly session: number };
+  | { readonly ask: 'close'; readonly session: number }
+  /** Ends the thread, when it has let its sessions go. */
+  | { readonly ask: 'end' };
 
 /** What a thread answers to a call. */
 export type FromWorker = { readonly call: number } & (
@@ -57,6 +59,10 @@ export function serveOnnxWorker(): void {
       const session = sessions.get(message.session);
       sessions.delete(message.session);
       session?.opened.then((opened) => opened.release()).catch(() => undefined);
+    } else if (message.ask === 'end') {
+      const opened = [...sessions.values()].map((session) => session.opened);
+      const released = opened.map((one) => one.then((session) => session.release()));
+      void Promise.allSettled(released).then(() => port.close());
     } else {
       const { call } = message;
       answer(message).then(

@@ -12,6 +12,7 @@ import { type FromWorker, onnxWorkerRole, type ToWorker } from './onnx-worker.ts
 const attempts = 2;
 /** A thread that ends sooner than this after its start is not replaced at once. */
 const restartPauseMs = 1_000;
+const endLimitMs = 2_000;
 
 export interface WorkerPoolOptions {
   readonly threads: number;
@@ -79,8 +80,13 @@ class Thread {
     this.#worker.postMessage(message, transfer);
   }
 
+  /** A thread that is broken off while it computes may take the process with it: it is asked first. */
   async end(): Promise<void> {
-    await this.#worker.terminate();
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    this.post({ ask: 'end' });
+    const limit = setTimeout(() => void this.#worker.terminate(), endLimitMs);
+    await ended;
+    clearTimeout(limit);
   }
 }
 
