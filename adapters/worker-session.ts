@@ -80,7 +80,7 @@ class Thread {
     this.#worker.postMessage(message, transfer);
   }
 
-  /** A thread that is broken off while it computes may take the process with it: it is asked first. */
+  /** Asked first: of threads that were only broken off, some took the process with them (SIGABRT). */
   async end(): Promise<void> {
     const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
     this.post({ ask: 'end' });
